@@ -1,0 +1,90 @@
+/**
+ * The engine interface: one model compiled for one device by one runtime, and the KV caches (slots) that it serves.
+ * It is everything that generation knows of a runtime. It does not tokenise, sample or schedule.
+ */
+
+/** What really runs, for `execution` reports. */
+export interface EngineInfo {
+  readonly provider: string;
+  readonly runtimeVersion: string;
+  readonly requestedDevice: string;
+  /** The device that really computes: `cpu`, `gpu.0`, `npu`... */
+  readonly device: string;
+  /** Human name of that device, e.g. the CPU's model. */
+  readonly deviceName: string;
+  /** True where a device's code path runs on other hardware. */
+  readonly emulated: boolean;
+  readonly vocabularySize: number;
+  readonly activationDtype: 'f32' | 'f16';
+  readonly kvDtype: 'f32' | 'f16' | 'i8';
+}
+
+export interface EngineLimits {
+  /** Most tokens that one slot can hold. */
+  readonly contextTokens: number;
+  readonly maxSlots: number;
+  /** One-token steps in one native run. */
+  readonly maxBatch: number;
+  /** Fewest tokens in the first step on an empty slot. */
+  readonly minFirstTokens: number;
+  /** Most tokens in the first step on an empty slot. */
+  readonly maxPromptTokens: number;
+  /** Most tokens appended over a past in one step. */
+  readonly maxAppendTokens: number;
+  /** The engine splits longer steps into native runs of at most this many tokens. */
+  readonly prefillChunkTokens: number;
+  /** exact: dropped tokens are gone; masked: they stay occupied; none: only reset() is possible. */
+  readonly rewind: 'exact' | 'masked' | 'none';
+  /** Rows of logits a step can ask for. */
+  readonly logits: 'any' | 'last';
+  /** Lengths at which the rope regime changes and the KV cache must be recomputed (longrope: [4096]). */
+  readonly ropeBoundaries: readonly number[];
+  /** Whether an abort interrupts a native run or waits for its end. */
+  readonly abort: 'inside-run' | 'between-runs';
+}
+
+export type SlotState = 'ready' | 'running' | 'lost' | 'disposed';
+
+/** The KV cache of one sequence. Owns native memory; dispose() may be called twice. */
+export interface Slot extends AsyncDisposable {
+  readonly state: SlotState;
+  /** Valid tokens. */
+  readonly length: number;
+  /** Occupied positions; more than length after a masked rewind. */
+  readonly occupied: number;
+  readonly capacityTokens: number;
+  /** Drops the tokens after `length`. False: not possible here; reset() and prefill again. */
+  rewind(length: number): boolean;
+  /** Empties the slot; revives a lost one. */
+  reset(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export interface Step {
+  readonly slot: Slot;
+  /** Appended at slot.length. Not empty. */
+  readonly tokens: Int32Array;
+  /** Length of the sequence after the whole prompt that this step belongs to: decides the rope regime. */
+  readonly finalLength: number;
+  readonly logits: 'none' | 'last' | 'all' | { readonly last: number };
+}
+
+/** f32 [rows, vocabularySize], row-major, in the engine's memory: valid until the next forward(). */
+export interface StepLogits {
+  readonly rows: number;
+  readonly data: Float32Array;
+}
+
+export interface Engine extends AsyncDisposable {
+  readonly info: EngineInfo;
+  readonly limits: EngineLimits;
+  /** Throws SLOTS_EXHAUSTED at once when none is free, MEMORY_INSUFFICIENT when the cache cannot fit. */
+  openSlot(options: { readonly capacityTokens: number }): Promise<Slot>;
+  /**
+   * Runs each step's tokens through the model. One forward at a time (else BUSY).
+   * When it rejects, each slot is unchanged or 'lost'. An abort rejects with the signal's reason.
+   * Throws CONTEXT_EXCEEDED, SLOT_LOST, DISPOSED, OPTION_INVALID, RUNTIME_FAILED.
+   */
+  forward(steps: readonly Step[], signal?: AbortSignal): Promise<readonly StepLogits[]>;
+  dispose(): Promise<void>;
+}
