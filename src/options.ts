@@ -2,7 +2,13 @@
  * Reading a caller's option object: unknown keys are refused, defaults are applied once, ranges are checked.
  * It does not know any particular option.
  */
+import { inspect } from 'node:util';
 import { OptionError } from './errors.js';
+
+/** A caller's value for an error message, kept short. */
+function show(value: unknown): string {
+  return inspect(value, { breakLength: Infinity, maxStringLength: 80, maxArrayLength: 8, depth: 1 });
+}
 
 /** Throws OPTION_UNKNOWN if `given` has a key outside `known`. `where` names the function for the message. */
 export function refuseUnknownKeys(where: string, given: object, known: readonly string[]): void {
@@ -38,7 +44,7 @@ export function checkNumber(where: string, option: string, value: unknown, range
     const kind = range.integer === true ? 'an integer' : 'a number';
     throw new OptionError(
       'OPTION_INVALID',
-      `${where}: ${option} must be ${kind} from ${range.min} to ${range.max}, found ${String(JSON.stringify(value))}.`,
+      `${where}: ${option} must be ${kind} from ${range.min} to ${range.max}, found ${show(value)}.`,
       { details: { option, found: value, min: range.min, max: range.max } },
     );
   }
@@ -56,7 +62,7 @@ export function checkChoice<const T extends string | number>(
   if (found === undefined) {
     throw new OptionError(
       'OPTION_INVALID',
-      `${where}: ${option} must be one of ${allowed.join(', ')}, found ${String(JSON.stringify(value))}.`,
+      `${where}: ${option} must be one of ${allowed.join(', ')}, found ${show(value)}.`,
       { details: { option, found: value, allowed } },
     );
   }
