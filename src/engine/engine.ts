@@ -53,10 +53,14 @@ export interface Slot extends AsyncDisposable {
   /** Occupied positions; more than length after a masked rewind. */
   readonly occupied: number;
   readonly capacityTokens: number;
-  /** Drops the tokens after `length`. False: not possible here; reset() and prefill again. */
+  /**
+   * Drops the tokens after `length` (0 to the present length). False: not possible here (device, rope boundary, lost
+   * slot); reset() and prefill again. Throws BUSY while running, DISPOSED, OPTION_INVALID.
+   */
   rewind(length: number): boolean;
-  /** Empties the slot; revives a lost one. */
+  /** Empties the slot; revives a lost one. Throws BUSY while running, DISPOSED. */
   reset(): Promise<void>;
+  /** Waits for a forward in flight. */
   dispose(): Promise<void>;
 }
 
@@ -64,8 +68,12 @@ export interface Step {
   readonly slot: Slot;
   /** Appended at slot.length. Not empty. */
   readonly tokens: Int32Array;
-  /** Length of the sequence after the whole prompt that this step belongs to: decides the rope regime. */
+  /**
+   * Length of the sequence after the whole prompt that this step belongs to, at least slot.length + tokens.length:
+   * decides the rope regime. Refused when the slot holds tokens of another regime: reset() and prefill again.
+   */
   readonly finalLength: number;
+  /** Rows wanted, always of the last tokens; `last: n` needs n from 1 to tokens.length. */
   readonly logits: 'none' | 'last' | 'all' | { readonly last: number };
 }
 
@@ -81,10 +89,11 @@ export interface Engine extends AsyncDisposable {
   /** Throws SLOTS_EXHAUSTED at once when none is free, MEMORY_INSUFFICIENT when the cache cannot fit. */
   openSlot(options: { readonly capacityTokens: number }): Promise<Slot>;
   /**
-   * Runs each step's tokens through the model. One forward at a time (else BUSY).
+   * Runs each step's tokens through the model, one step for each slot. One forward at a time (else BUSY).
    * When it rejects, each slot is unchanged or 'lost'. An abort rejects with the signal's reason.
    * Throws CONTEXT_EXCEEDED, SLOT_LOST, DISPOSED, OPTION_INVALID, RUNTIME_FAILED.
    */
   forward(steps: readonly Step[], signal?: AbortSignal): Promise<readonly StepLogits[]>;
+  /** Disposes the slots too; a forward in flight is stopped and rejects with DISPOSED. */
   dispose(): Promise<void>;
 }

@@ -1,0 +1,61 @@
+/**
+ * Splits the steps of one forward into native runs: long steps into chunks, one-token steps into batches of one rope
+ * regime. Pure arithmetic over lengths and limits; it runs nothing.
+ */
+import type { EngineLimits, Slot } from './engine.js';
+
+export interface PlannedStep<S extends Pick<Slot, 'length'>> {
+  readonly slot: S;
+  readonly tokens: Int32Array;
+  readonly finalLength: number;
+  /** Logits are wanted for the last so many tokens. */
+  readonly logitsRows: number;
+}
+
+/** The tokens [from, to) of steps[step], which yield rows [firstLogitsRow, firstLogitsRow + logitsRows) of its logits. */
+export interface RunPart {
+  readonly step: number;
+  readonly from: number;
+  readonly to: number;
+  readonly firstLogitsRow: number;
+  readonly logitsRows: number;
+}
+
+/** Which of the rope regimes serves a sequence of `length` tokens: boundary b is crossed by token b + 1. */
+export function ropeRegime(limits: Pick<EngineLimits, 'ropeBoundaries'>, length: number): number {
+  return limits.ropeBoundaries.filter((boundary) => length > boundary).length;
+}
+
+/**
+ * Each run is a list of parts: one part of any length, or several of one token each (batched decode).
+ * The first tokens of an empty slot never go into a batch.
+ */
+export function planRuns(
+  steps: readonly PlannedStep<Pick<Slot, 'length'>>[],
+  limits: Pick<EngineLimits, 'ropeBoundaries' | 'maxBatch' | 'prefillChunkTokens'>,
+): RunPart[][] {
+  const runs: RunPart[][] = [];
+  const openBatches = new Map<number, RunPart[]>(); // by rope regime
+  for (const [index, step] of steps.entries()) {
+    const count = step.tokens.length;
+    if (count === 1 && step.slot.length > 0) {
+      const regime = ropeRegime(limits, step.finalLength);
+      let batch = openBatches.get(regime);
+      if (batch === undefined || batch.length >= limits.maxBatch) {
+        batch = [];
+        openBatches.set(regime, batch);
+        runs.push(batch);
+      }
+      batch.push({ step: index, from: 0, to: 1, firstLogitsRow: 0, logitsRows: step.logitsRows });
+      continue;
+    }
+    const firstWanted = count - step.logitsRows;
+    for (let from = 0; from < count; from += limits.prefillChunkTokens) {
+      const to = Math.min(from + limits.prefillChunkTokens, count);
+      const firstLogitsRow = Math.max(0, from - firstWanted);
+      const logitsRows = Math.max(0, to - Math.max(from, firstWanted));
+      runs.push([{ step: index, from, to, firstLogitsRow, logitsRows }]);
+    }
+  }
+  return runs;
+}
