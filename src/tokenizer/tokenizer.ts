@@ -11,7 +11,7 @@ export interface Tokenizer {
   readonly addedTokens: ReadonlyMap<string, number>;
   /**
    * Encodes without adding bos/eos.
-   * specialTokens 'parse': added tokens in the text become their ids (template text); 'text': they are ordinary text.
+   * specialTokens 'parse': added tokens in the text become their ids (template text); 'text': they are ordinary text (default).
    * Equal to Hugging Face's `encode(text, add_special_tokens=False)` in 'parse' mode.
    */
   encode(text: string, options?: { readonly specialTokens?: 'parse' | 'text' }): Int32Array;

@@ -1,0 +1,242 @@
+/**
+ * The vocabulary inside a GGUF file as a Hugging Face tokenizer.json and tokenizer_config.json: one tokenizer then
+ * serves both kinds of files, and folders that aipc writes carry one that other programs load, too.
+ * It does not read GGUF files. Metadata: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (tokenizer.ggml.*)
+ */
+import { ModelFormatError, UnsupportedError } from '../errors.js';
+import { MAX_TOKEN_CHARACTERS, MAX_VOCABULARY_TOKENS } from './limits.js';
+import { mergesFromScores } from './sentencepiece-merges.js';
+
+/** The `tokenizer.ggml.*` metadata (and `tokenizer.chat_template`) of a GGUF file. */
+export interface GgufVocabulary {
+  /** `llama`: SentencePiece with scores; `gpt2`: byte-level BPE with merges. */
+  readonly model: string;
+  /** How text is cut into words. */
+  readonly pre?: string;
+  readonly tokens: readonly string[];
+  readonly scores?: Float32Array;
+  readonly tokenTypes?: Int32Array;
+  readonly merges?: readonly string[];
+  readonly bosTokenId?: number;
+  readonly eosTokenId?: number;
+  readonly eotTokenId?: number;
+  readonly unknownTokenId?: number;
+  readonly paddingTokenId?: number;
+  readonly addBosToken?: boolean;
+  readonly addEosToken?: boolean;
+  readonly addSpacePrefix?: boolean;
+  readonly chatTemplate?: string;
+}
+
+/** A tokenizer.json and a tokenizer_config.json, ready for JSON.stringify. */
+export interface TokenizerFiles {
+  readonly tokenizerJson: Readonly<Record<string, unknown>>;
+  readonly tokenizerConfig: Readonly<Record<string, unknown>>;
+}
+
+/** https://github.com/ggml-org/llama.cpp/blob/master/include/llama.h (enum llama_token_type) */
+const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+/** All tokens together; Gemma's, the longest in use, have 1.9 million characters. */
+const MAX_VOCABULARY_CHARACTERS = 1 << 24;
+
+const BYTE_LEVEL = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+
+/** `pre` of a `gpt2` vocabulary -> tokenizer.json's pre_tokenizer. */
+const PRE_TOKENIZERS: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Map<
+  string,
+  Readonly<Record<string, unknown>>
+>([
+  ['gpt-2', BYTE_LEVEL],
+  ['phi-2', BYTE_LEVEL],
+  ['smollm', { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, BYTE_LEVEL] }],
+]);
+
+function malformed(problem: string): ModelFormatError {
+  return new ModelFormatError(
+    'TOKENIZER_MALFORMED',
+    `The GGUF file's vocabulary: ${problem}. Get the file again from its source.`,
+  );
+}
+
+function unsupported(field: string, found: string, supported: readonly string[]): UnsupportedError {
+  return new UnsupportedError(
+    'TOKENIZER_UNSUPPORTED',
+    `The GGUF file's tokenizer.ggml.${field} '${found}' is not supported. Supported: ${supported.join(', ')}. ` +
+      "Use the model's safetensors folder, which has a tokenizer.json.",
+    { details: { field, found, supported } },
+  );
+}
+
+/** The tokens that exist: without those which only fill the vocabulary up to a round number. Ascending ids. */
+function readTokens(vocabulary: GgufVocabulary): Map<string, number> {
+  const { tokens, tokenTypes, unknownTokenId } = vocabulary;
+  if (tokens.length === 0 || tokens.length > MAX_VOCABULARY_TOKENS) {
+    throw malformed(`${tokens.length} tokens, allowed are 1 to ${MAX_VOCABULARY_TOKENS}`);
+  }
+  const ids = new Map<string, number>();
+  let characters = 0;
+  for (const [id, token] of tokens.entries()) {
+    characters += token.length;
+    if (token.length > MAX_TOKEN_CHARACTERS || characters > MAX_VOCABULARY_CHARACTERS) {
+      throw malformed(`its tokens are too long (at most ${MAX_TOKEN_CHARACTERS} characters each)`);
+    }
+    const type = tokenTypes?.[id] ?? TokenType.normal;
+    if (type === TokenType.unused || (type === TokenType.unknown && id !== unknownTokenId)) continue;
+    if (ids.has(token)) throw malformed(`token ${JSON.stringify(token)} stands there twice`);
+    ids.set(token, id);
+  }
+  return ids;
+}
+
+function tokenAt(vocabulary: GgufVocabulary, field: string, id: number | undefined): string | undefined {
+  if (id === undefined) return undefined;
+  const token = vocabulary.tokens[id];
+  if (token === undefined) throw malformed(`${field} is ${id}, and there are ${vocabulary.tokens.length} tokens`);
+  return token;
+}
+
+interface AddedTokenJson {
+  readonly id: number;
+  readonly content: string;
+  readonly single_word: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  readonly normalized: boolean;
+  readonly special: boolean;
+}
+
+function addedTokens(vocabulary: GgufVocabulary, ids: ReadonlyMap<string, number>): AddedTokenJson[] {
+  const typeOf = (id: number): number => vocabulary.tokenTypes?.[id] ?? TokenType.normal;
+  const isControl = (token: string): boolean => {
+    const id = ids.get(token);
+    return id !== undefined && typeOf(id) === TokenType.control;
+  };
+  // GGUF cannot say that a token takes the white space after it. Phi-3's control tokens do, with these exceptions;
+  // llama.cpp restores it, too, by the model's name (llama-vocab.cpp, "phi-3").
+  const isPhi3 = vocabulary.model === 'llama' && ['<|user|>', '<|assistant|>', '<|end|>'].every(isControl);
+  const withoutStrip = new Set(['<unk>', '<s>', '<|endoftext|>']);
+  const added: AddedTokenJson[] = [];
+  for (const [content, id] of ids) {
+    const type = typeOf(id);
+    const special = type === TokenType.control || type === TokenType.unknown;
+    if (!special && type !== TokenType.userDefined) continue;
+    const rstrip = isPhi3 && !withoutStrip.has(content);
+    added.push({ id, content, single_word: false, lstrip: false, rstrip, normalized: false, special });
+  }
+  return added;
+}
+
+function postProcessor(bosToken: string, bosTokenId: number): Readonly<Record<string, unknown>> {
+  const bos = { SpecialToken: { id: bosToken, type_id: 0 } };
+  const sequence = (id: 'A' | 'B', typeId: number): object => ({ Sequence: { id, type_id: typeId } });
+  return {
+    type: 'TemplateProcessing',
+    single: [bos, sequence('A', 0)],
+    pair: [bos, sequence('A', 0), { SpecialToken: { id: bosToken, type_id: 1 } }, sequence('B', 1)],
+    special_tokens: { [bosToken]: { id: bosToken, ids: [bosTokenId], tokens: [bosToken] } },
+  };
+}
+
+/** The fields of tokenizer.json that depend on the kind of vocabulary. */
+interface Kind {
+  readonly normalizer: unknown;
+  readonly preTokenizer: unknown;
+  readonly decoder: unknown;
+  readonly merges: readonly (readonly [string, string] | string)[];
+  readonly byteFallback: boolean;
+}
+
+function sentencePiece(vocabulary: GgufVocabulary, ids: ReadonlyMap<string, number>): Kind {
+  const { scores, tokenTypes } = vocabulary;
+  const pre = vocabulary.pre ?? 'default';
+  if (pre !== 'default') throw unsupported('pre', pre, ['default']);
+  if (scores === undefined) throw malformed('a SentencePiece vocabulary without scores');
+  const mergeable = new Map([...ids].filter(([, id]) => (tokenTypes?.[id] ?? TokenType.normal) === TokenType.normal));
+  const addsSpace = vocabulary.addSpacePrefix ?? true;
+  const toMeta = { type: 'Replace', pattern: { String: ' ' }, content: '\u2581' };
+  const fromMeta = { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' };
+  const strip = { type: 'Strip', content: ' ', start: 1, stop: 0 };
+  return {
+    normalizer: {
+      type: 'Sequence',
+      normalizers: addsSpace ? [{ type: 'Prepend', prepend: '\u2581' }, toMeta] : [toMeta],
+    },
+    preTokenizer: null,
+    decoder: {
+      type: 'Sequence',
+      decoders: [fromMeta, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(addsSpace ? [strip] : [])],
+    },
+    merges: mergesFromScores(mergeable, scores),
+    byteFallback: ids.has('<0x00>'),
+  };
+}
+
+function byteLevel(vocabulary: GgufVocabulary): Kind {
+  const { merges } = vocabulary;
+  const pre = vocabulary.pre ?? 'default';
+  const preTokenizer = PRE_TOKENIZERS.get(pre);
+  if (preTokenizer === undefined) throw unsupported('pre', pre, [...PRE_TOKENIZERS.keys()]);
+  if (merges === undefined) throw malformed('a byte-level vocabulary without merges');
+  const decoder = { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true };
+  return { normalizer: null, preTokenizer, decoder, merges, byteFallback: false };
+}
+
+/**
+ * Builds the two Hugging Face files. Tokens of type CONTROL become special added tokens, USER_DEFINED other added
+ * tokens; UNUSED ones and fillers of type UNKNOWN are left out.
+ *
+ * Throws TOKENIZER_UNSUPPORTED for a kind or `pre` that is not known, TOKENIZER_MALFORMED for an inconsistent
+ * vocabulary.
+ */
+export function tokenizerJsonFromGguf(vocabulary: GgufVocabulary): TokenizerFiles {
+  const { model, tokens, scores, tokenTypes, bosTokenId } = vocabulary;
+  for (const [field, values] of Object.entries({ scores, token_type: tokenTypes })) {
+    if (values !== undefined && values.length !== tokens.length) {
+      throw malformed(`${values.length} entries in ${field} for ${tokens.length} tokens`);
+    }
+  }
+  if (model !== 'llama' && model !== 'gpt2') throw unsupported('model', model, ['llama', 'gpt2']);
+  const ids = readTokens(vocabulary);
+  const kind = model === 'llama' ? sentencePiece(vocabulary, ids) : byteLevel(vocabulary);
+  const bosToken = tokenAt(vocabulary, 'bos_token_id', bosTokenId);
+  const eosToken = tokenAt(vocabulary, 'eos_token_id', vocabulary.eosTokenId);
+  const paddingToken = tokenAt(vocabulary, 'padding_token_id', vocabulary.paddingTokenId);
+  const unknownToken = tokenAt(vocabulary, 'unknown_token_id', vocabulary.unknownTokenId);
+  const addsBos = (vocabulary.addBosToken ?? model === 'llama') && bosToken !== undefined;
+  return {
+    tokenizerJson: {
+      version: '1.0',
+      truncation: null,
+      padding: null,
+      added_tokens: addedTokens(vocabulary, ids),
+      normalizer: kind.normalizer,
+      pre_tokenizer: kind.preTokenizer,
+      post_processor: addsBos && bosTokenId !== undefined ? postProcessor(bosToken, bosTokenId) : null,
+      decoder: kind.decoder,
+      model: {
+        type: 'BPE',
+        dropout: null,
+        unk_token: model === 'llama' ? (unknownToken ?? null) : null,
+        continuing_subword_prefix: null,
+        end_of_word_suffix: null,
+        fuse_unk: model === 'llama',
+        byte_fallback: kind.byteFallback,
+        ignore_merges: false,
+        vocab: Object.fromEntries(ids),
+        merges: kind.merges,
+      },
+    },
+    tokenizerConfig: {
+      tokenizer_class: 'PreTrainedTokenizerFast',
+      clean_up_tokenization_spaces: false,
+      add_bos_token: addsBos,
+      add_eos_token: vocabulary.addEosToken ?? false,
+      ...(bosToken === undefined ? {} : { bos_token: bosToken }),
+      ...(eosToken === undefined ? {} : { eos_token: eosToken }),
+      ...(paddingToken === undefined ? {} : { pad_token: paddingToken }),
+      ...(unknownToken === undefined ? {} : { unk_token: unknownToken }),
+      ...(vocabulary.chatTemplate === undefined ? {} : { chat_template: vocabulary.chatTemplate }),
+    },
+  };
+}
