@@ -1,0 +1,168 @@
+/**
+ * A folder that appears complete or not at all: it is filled under a temporary name beside its target and renamed when
+ * done. Discarding removes it, so does Ctrl-C; what a killed process left behind is removed by the next export to the
+ * same target. It does not know what is put in the folder.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OptionError } from '../errors.js';
+
+/** Files of which one must be in a folder before `force` may replace it: it then is an exported model. */
+const EXPORT_MARKERS = ['aipc.json', 'genai_config.json'];
+
+/** Windows holds files of others (virus scanners, indexers) for moments: how often and how long to try again. */
+const RENAME_ATTEMPTS = 10;
+const RENAME_RETRY_MS = 200;
+
+/** Tells process ids of this machine from those of others that share the disk. */
+const HOST_TAG = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+
+export interface PartialFolder {
+  /** Absolute path of the temporary folder; it exists and is empty. */
+  readonly path: string;
+  /** Moves everything to the target's name. */
+  commit(): Promise<void>;
+  /** Removes the temporary folder. Harmless after commit and when called twice. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Refuses a target that is a file or a folder with anything in it (OPTION_INVALID), unless `force` is set and the
+ * folder holds an exported model. Changes nothing. `where` names the function for the message.
+ */
+export async function checkTargetFolder(where: string, target: string, force: boolean): Promise<void> {
+  const refusal = (problem: string, remedy: string): OptionError =>
+    new OptionError('OPTION_INVALID', `${where}: outputFolder ${target} ${problem}. ${remedy}`, {
+      details: { option: 'outputFolder', found: target },
+    });
+  const entries = await readdir(target).catch((error: unknown): string[] => {
+    if (hasCode(error, 'ENOENT')) return [];
+    if (hasCode(error, 'ENOTDIR')) throw refusal('is a file', 'Name a folder.');
+    throw error;
+  });
+  if (entries.length === 0) return;
+  if (!force) throw refusal('is not empty', 'Name another folder, or set force to replace an exported model.');
+  if (!EXPORT_MARKERS.some((marker) => entries.includes(marker))) {
+    throw refusal('is not empty and is no exported model, so force does not replace it', 'Name another folder.');
+  }
+}
+
+/**
+ * Creates `<target>.partial-<pid>-<random>`, after removing those of dead processes for the same target and then
+ * asking `checkParent` (is there room?), which may throw.
+ */
+export async function createPartialFolder(
+  target: string,
+  checkParent: (parent: string) => Promise<void>,
+): Promise<PartialFolder> {
+  const parent = path.dirname(target);
+  await mkdir(parent, { recursive: true });
+  await removeStale(parent, path.basename(target));
+  await checkParent(parent);
+  const folder = `${target}.partial-${process.pid}-${HOST_TAG}${randomBytes(4).toString('hex')}`;
+  await mkdir(folder);
+  const release = removeOnSignal(folder);
+  return {
+    path: folder,
+    async commit() {
+      await replace(folder, target);
+      await syncFolder(parent);
+      release();
+    },
+    async discard() {
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+      release();
+    },
+  };
+}
+
+async function removeStale(parent: string, name: string): Promise<void> {
+  const prefix = `${name}.partial-`;
+  for (const entry of await readdir(parent)) {
+    if (!entry.startsWith(prefix)) continue;
+    const match = /^(\d+)-([0-9a-f]{8})[0-9a-f]{8}$/.exec(entry.slice(prefix.length));
+    if (match?.[2] === HOST_TAG && !isAlive(Number(match[1]))) {
+      await rm(path.join(parent, entry), { recursive: true, force: true, maxRetries: 5 });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasCode(error, 'ESRCH'); // EPERM: it lives and is another user's
+  }
+}
+
+/**
+ * Removes the folder when the process is told to end. If nobody else listens for that signal, the process then ends as
+ * it would have; otherwise the other listener decides (the CLI aborts the export and cleans up).
+ */
+function removeOnSignal(folder: string): () => void {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (process.listenerCount(signal) > 1) return;
+    rmSync(folder, { recursive: true, force: true });
+    release();
+    process.kill(process.pid, signal);
+  };
+  const release = (): void => signals.forEach((signal) => process.off(signal, onSignal));
+  for (const signal of signals) process.on(signal, onSignal);
+  return release;
+}
+
+/** Puts `folder` in place of `target`; what was there goes only once the new one stands. */
+async function replace(folder: string, target: string): Promise<void> {
+  const old = `${folder}-replaced`;
+  const exists = await stat(target).then(
+    () => true,
+    (error: unknown) => {
+      if (hasCode(error, 'ENOENT')) return false;
+      throw error;
+    },
+  );
+  const hadContent = exists && (await readdir(target)).length > 0;
+  if (hadContent) await renamePatiently(target, old);
+  else if (exists) await rmdir(target);
+  try {
+    await renamePatiently(folder, target);
+  } catch (error) {
+    if (hadContent) await renamePatiently(old, target);
+    throw error;
+  }
+  if (hadContent) await rm(old, { recursive: true, force: true, maxRetries: 5 });
+}
+
+async function renamePatiently(from: string, to: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await rename(from, to);
+      return;
+    } catch (error) {
+      const mayPass = process.platform === 'win32' && hasCode(error, 'EPERM', 'EBUSY', 'EACCES');
+      if (!mayPass || attempt === RENAME_ATTEMPTS) throw error;
+      await sleep(RENAME_RETRY_MS);
+    }
+  }
+}
+
+/** Makes a rename durable. Windows has no such call for folders, and needs none. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}

@@ -1,0 +1,203 @@
+/**
+ * The units of an export's heavy work: read rows of a tensor, transform them, write them at a known place of the
+ * data file. Tasks are plain data (they go to worker threads) and independent of each other, so the file's bytes do
+ * not depend on how many workers ran them or in which order. It does not decide what is written where.
+ */
+import type { WeightSource } from '../weights/weights.js';
+import { ModelFormatError, UnsupportedError } from '../errors.js';
+import { MAX_FLOAT16, toFloat16Bits } from './float16.js';
+import { quantiseRows, quantisedRowLayout, type BlockFormat } from './quantise.js';
+
+interface RowsOfTensor {
+  readonly tensor: string;
+  readonly rowCount: number;
+  /** Elements of a row; 1 for a vector. */
+  readonly columnCount: number;
+}
+
+/** Offsets are those of the first row (of the first column, where transposed). */
+export type TensorTask =
+  | (RowsOfTensor & {
+      readonly kind: 'copy';
+      readonly dtype: 'fp16' | 'fp32';
+      readonly offsetBytes: number;
+    })
+  | (RowsOfTensor & {
+      /** Row r becomes column firstColumn + r of a matrix [columnCount, outputColumnCount]. */
+      readonly kind: 'transpose';
+      readonly dtype: 'fp16' | 'fp32';
+      readonly offsetBytes: number;
+      readonly firstColumn: number;
+      readonly outputColumnCount: number;
+    })
+  | (RowsOfTensor & {
+      readonly kind: 'quantise';
+      readonly block: BlockFormat;
+      readonly valuesOffsetBytes: number;
+      readonly scalesOffsetBytes: number;
+      /** Unused when symmetric. */
+      readonly zeroPointsOffsetBytes: number;
+    })
+  | {
+      /** f32 [rowCount = positions, columnCount = rotarySize / 2] of cos or sin of the rotary angles. */
+      readonly kind: 'rope';
+      readonly function: 'cos' | 'sin';
+      readonly theta: number;
+      readonly rowCount: number;
+      readonly columnCount: number;
+      readonly offsetBytes: number;
+    };
+
+/** Some consecutive rows of a task: what a worker does at a time. */
+export interface TensorSlice {
+  readonly task: TensorTask;
+  readonly firstRow: number;
+  readonly rowCount: number;
+}
+
+/**
+ * f32 elements that a slice reads at most, unless a single row is longer: 4 MiB. Memory is about three times that in
+ * each worker; smaller slices cost more messages, larger ones make an abort wait longer (a slice takes about 10 ms).
+ */
+export const MAX_SLICE_ELEMENTS = 1 << 20;
+
+/** Cuts tasks into slices, in order. */
+export function* sliceTasks(tasks: Iterable<TensorTask>): Generator<TensorSlice> {
+  for (const task of tasks) {
+    const rowsPerSlice = Math.max(1, Math.floor(MAX_SLICE_ELEMENTS / task.columnCount));
+    for (let firstRow = 0; firstRow < task.rowCount; firstRow += rowsPerSlice) {
+      yield { task, firstRow, rowCount: Math.min(rowsPerSlice, task.rowCount - firstRow) };
+    }
+  }
+}
+
+/** Bytes that a slice puts into the data file; the sum over all slices is the progress total. */
+export function sliceBytes({ task, rowCount }: TensorSlice): number {
+  switch (task.kind) {
+    case 'copy':
+    case 'transpose':
+      return rowCount * task.columnCount * (task.dtype === 'fp16' ? 2 : 4);
+    case 'rope':
+      return rowCount * task.columnCount * 4;
+    case 'quantise': {
+      const layout = quantisedRowLayout(task.columnCount, task.block);
+      return rowCount * (layout.valueBytesPerRow + layout.blocksPerRow * 4 + layout.zeroPointBytesPerRow);
+    }
+  }
+}
+
+/** Where bytes go. Must write all of them. */
+export type WriteAt = (bytes: Uint8Array, offsetBytes: number) => Promise<void> | void;
+
+/** Does one slice. Throws what the source throws, FILE_MALFORMED on NaN or infinity, DTYPE_UNSUPPORTED over fp16. */
+export async function runSlice(slice: TensorSlice, source: WeightSource, write: WriteAt): Promise<void> {
+  const { task, firstRow, rowCount } = slice;
+  if (task.kind === 'rope') {
+    const table = ropeRows(task, firstRow, rowCount);
+    return write(bytesOf(table), task.offsetBytes + firstRow * task.columnCount * 4);
+  }
+  const rows = await source.readRows(task.tensor, firstRow, rowCount);
+  if (rows.length !== rowCount * task.columnCount) {
+    throw new RangeError(
+      `${task.tensor}: ${rows.length} elements read for ${rowCount} rows of ${task.columnCount}: the source is wrong.`,
+    );
+  }
+  try {
+    switch (task.kind) {
+      case 'copy': {
+        const elements = convert(rows, task.dtype, task.tensor);
+        await write(bytesOf(elements), task.offsetBytes + firstRow * task.columnCount * elements.BYTES_PER_ELEMENT);
+        return;
+      }
+      case 'transpose': {
+        const elements = convert(transpose(rows, rowCount, task.columnCount), task.dtype, task.tensor);
+        const size = elements.BYTES_PER_ELEMENT;
+        for (let column = 0; column < task.columnCount; column++) {
+          await write(
+            bytesOf(elements.subarray(column * rowCount, (column + 1) * rowCount)),
+            task.offsetBytes + (column * task.outputColumnCount + task.firstColumn + firstRow) * size,
+          );
+        }
+        return;
+      }
+      case 'quantise': {
+        const layout = quantisedRowLayout(task.columnCount, task.block);
+        const { values, scales, zeroPoints } = quantiseRows(rows, task.columnCount, task.block);
+        await write(values, task.valuesOffsetBytes + firstRow * layout.valueBytesPerRow);
+        await write(bytesOf(scales), task.scalesOffsetBytes + firstRow * layout.blocksPerRow * 4);
+        if (zeroPoints !== null) {
+          await write(zeroPoints, task.zeroPointsOffsetBytes + firstRow * layout.zeroPointBytesPerRow);
+        }
+        return;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof ModelFormatError && error.code === 'FILE_MALFORMED')) throw error;
+    throw new ModelFormatError(
+      'FILE_MALFORMED',
+      `${source.location}: tensor '${task.tensor}', from row ${firstRow}: ${error.message}`,
+      { cause: error, details: { tensor: task.tensor, firstRow, location: source.location } },
+    );
+  }
+}
+
+/** All platforms that Node runs on are little-endian, as both ONNX and the data file are. */
+function bytesOf(array: Float32Array | Uint16Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function transpose(rows: Float32Array, rowCount: number, columnCount: number): Float32Array {
+  const result = new Float32Array(rows.length);
+  for (let row = 0; row < rowCount; row++) {
+    for (let column = 0; column < columnCount; column++) {
+      result[column * rowCount + row] = rows[row * columnCount + column] as number;
+    }
+  }
+  return result;
+}
+
+function convert(rows: Float32Array, dtype: 'fp16' | 'fp32', tensor: string): Float32Array | Uint16Array {
+  let nonFinite = 0;
+  let largest = 0;
+  for (const v of rows) {
+    nonFinite += v - v;
+    const magnitude = Math.abs(v);
+    if (magnitude > largest) largest = magnitude;
+  }
+  if (nonFinite !== 0) throw new ModelFormatError('FILE_MALFORMED', 'Weights contain NaN or infinity.');
+  if (dtype === 'fp32') return rows;
+  if (largest > MAX_FLOAT16) {
+    throw new UnsupportedError(
+      'DTYPE_UNSUPPORTED',
+      `Tensor '${tensor}' has the value ${largest}, which fp16 cannot hold (at most ${MAX_FLOAT16}). ` +
+        "Use weightFormat 'fp32', 'int8' or 'int4'.",
+      { details: { tensor, found: largest, max: MAX_FLOAT16 } },
+    );
+  }
+  const halves = new Uint16Array(rows.length);
+  for (let i = 0; i < rows.length; i++) halves[i] = toFloat16Bits(rows[i] as number);
+  return halves;
+}
+
+/**
+ * Angles position * theta^(-2i / rotarySize), every step rounded to f32 as transformers does it
+ * (modeling_rope_utils.py): at position 4,095 f64 would differ by up to 2e-4 rad.
+ */
+function ropeRows(
+  task: Extract<TensorTask, { kind: 'rope' }>,
+  firstPosition: number,
+  positionCount: number,
+): Float32Array {
+  const { columnCount } = task;
+  const f = task.function === 'cos' ? Math.cos : Math.sin;
+  const inverseFrequencies = Float32Array.from({ length: columnCount }, (_, i) =>
+    Math.fround(1 / Math.fround(task.theta ** Math.fround((2 * i) / (2 * columnCount)))),
+  );
+  const table = new Float32Array(positionCount * columnCount);
+  for (let p = 0; p < positionCount; p++) {
+    for (let i = 0; i < columnCount; i++) {
+      table[p * columnCount + i] = f(Math.fround((firstPosition + p) * (inverseFrequencies[i] ?? 0)));
+    }
+  }
+  return table;
+}
