@@ -33,8 +33,8 @@ export interface Failure {
 export class Run {
   /** Settles when the sequence is free again. */
   readonly done: Promise<void>;
-  /** Number of the scheduler's forward that this run was last part of. */
-  lastForward = 0;
+  /** The scheduler's count of steps when this run last had one. */
+  lastTurn = 0;
   /** Set when the run shall end as soon as nobody works on it. */
   cancellation: Failure | undefined;
   private resolve: () => void = () => undefined;

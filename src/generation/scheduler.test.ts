@@ -71,7 +71,7 @@ describe('Scheduler', () => {
     const sequences = [0, 1, 2].map(() => scheduler.createSequence());
     const wish = { prompt: [1, 2], maxNewTokens: 30 };
     await Promise.all(sequences.map((sequence) => answerOf(scheduler, { sequence, ...wish })));
-    expect(Math.max(...leads)).toBeLessThan(8); // the first began before the last; else the last would wait for 30
+    expect(Math.max(...leads)).toBeLessThanOrEqual(3);
     expect(Math.max(...shapes(engine).map((shape) => shape.length))).toBe(2);
   });
 

@@ -21,7 +21,7 @@ export class Scheduler implements AsyncDisposable, SequenceOwner {
   /** The runs that the loop works on at this moment: only it may end them. */
   private inHand: readonly Run[] = [];
   private abortInHand = new AbortController();
-  private forwards = 0;
+  private turns = 0;
   private prefilledLast = false;
   private woken = false;
   private looping: Promise<void> | undefined;
@@ -143,11 +143,10 @@ export class Scheduler implements AsyncDisposable, SequenceOwner {
     }
     this.prefilledLast = prefilling !== undefined && !(this.prefilledLast && decoding.length > 0);
     if (prefilling !== undefined && this.prefilledLast) return [prefilling];
-    return decoding.sort((a, b) => a.lastForward - b.lastForward).slice(0, this.engine.limits.maxBatch);
+    return decoding.sort((a, b) => a.lastTurn - b.lastTurn).slice(0, this.engine.limits.maxBatch);
   }
 
   private async forward(batch: readonly Run[]): Promise<void> {
-    this.forwards++;
     try {
       const steps = batch.map((run) => run.nextStep(this.engine.limits));
       const results = await this.engine.forward(steps, this.abortInHand.signal);
@@ -167,7 +166,7 @@ export class Scheduler implements AsyncDisposable, SequenceOwner {
   }
 
   private deliver(run: Run, logits: StepLogits | undefined): void {
-    run.lastForward = this.forwards;
+    run.lastTurn = ++this.turns; // in the batch's order: a tie would favour the first for ever
     if (run.cancellation !== undefined || logits === undefined || logits.rows === 0) return;
     const { sequence, task } = run;
     try {
