@@ -6,6 +6,7 @@
 import { EngineError, OptionError, ResourceError, UsageError } from '../errors.js';
 import { checkNumber, refuseUnknownKeys } from '../options.js';
 import type { Engine, EngineInfo, EngineLimits, Slot, SlotState, Step, StepLogits } from './engine.js';
+import { requireMemory } from './memory.js';
 import { planRuns, ropeRegime, type PlannedStep } from './run-plan.js';
 
 /** The runtime's side of a slot: where the keys and values of one sequence are. */
@@ -226,10 +227,20 @@ class EngineCore<C extends SlotCache> implements Engine {
     });
   }
 
+  #reserveLogits(count: number): void {
+    if (this.#logits.length >= count) return;
+    requireMemory(
+      `Keeping ${count / this.info.vocabularySize} rows of logits`,
+      count * Float32Array.BYTES_PER_ELEMENT,
+      'Ask for fewer rows in one forward.',
+    );
+    this.#logits = new Float32Array(count);
+  }
+
   async #run(steps: readonly PlannedStep<CoreSlot<C>>[], signal: AbortSignal | undefined): Promise<StepLogits[]> {
     const { vocabularySize } = this.info;
     const rows = steps.reduce((sum, step) => sum + step.logitsRows, 0);
-    if (this.#logits.length < rows * vocabularySize) this.#logits = new Float32Array(rows * vocabularySize);
+    this.#reserveLogits(rows * vocabularySize);
     let firstRow = 0;
     const results = steps.map((step) => {
       const data = this.#logits.subarray(firstRow * vocabularySize, (firstRow + step.logitsRows) * vocabularySize);

@@ -1,0 +1,125 @@
+/**
+ * Session options of ONNX Runtime: aipc's defaults, what a model folder may set, what the caller sets, in rising
+ * precedence, applied to an OrtSessionOptions. It creates no session.
+ * Names: those of genai_config.json's session_options; everything with a dot is a session configuration entry
+ * (onnxruntime_session_options_config_keys.h).
+ */
+import { availableParallelism, cpus } from 'node:os';
+import { OptionError } from '../../errors.js';
+import { checkChoice, checkNumber } from '../../options.js';
+import { takePointer, type OrtApi, type Pointer } from './c-api.js';
+
+export type SessionOptions = Readonly<Record<string, string>>;
+
+/** GraphOptimizationLevel. */
+const OPTIMIZATION_LEVELS: Readonly<Record<string, number>> = {
+  ORT_DISABLE_ALL: 0,
+  ORT_ENABLE_BASIC: 1,
+  ORT_ENABLE_EXTENDED: 2,
+  ORT_ENABLE_ALL: 99,
+};
+
+const KNOWN_OPTIONS = [
+  'intra_op_num_threads',
+  'graph_optimization_level',
+  'enable_cpu_mem_arena',
+  'enable_mem_pattern',
+  'log_severity_level',
+] as const;
+type KnownOption = (typeof KNOWN_OPTIONS)[number];
+
+export const MAX_THREADS = 1024;
+
+/** Configuration entries that a folder may set; others could make the runtime write or read files elsewhere. */
+const FOLDER_ENTRIES = /^(session\.intra_op\.|session\.set_denormal_as_zero$|session\.dynamic_block_base$|mlas\.)/;
+
+const DEFAULTS: SessionOptions = {
+  // A pattern is remembered for each shape of the inputs, and the attention mask grows with every token.
+  enable_mem_pattern: 'false',
+};
+
+/** Merges defaults, what a folder asks for as far as it may, and the caller's options. Throws OPTION_UNKNOWN. */
+export function resolveSessionOptions(
+  folderOptions: SessionOptions,
+  callerOptions: SessionOptions,
+  threads: number | undefined,
+): SessionOptions {
+  for (const key of Object.keys(callerOptions)) {
+    if (isKnown(key) || key.includes('.')) continue;
+    throw new OptionError(
+      'OPTION_UNKNOWN',
+      `sessionOptions: unknown option '${key}'. Known options: ${KNOWN_OPTIONS.join(', ')}, ` +
+        'and configuration entries such as session.intra_op.allow_spinning.',
+      { details: { option: key, known: KNOWN_OPTIONS } },
+    );
+  }
+  const fromFolder = Object.entries(folderOptions).filter(([key]) => isKnown(key) || FOLDER_ENTRIES.test(key));
+  return {
+    ...DEFAULTS,
+    ...defaultThreads(),
+    ...Object.fromEntries(fromFolder),
+    ...callerOptions,
+    ...(threads === undefined ? {} : { intra_op_num_threads: String(threads) }),
+  };
+}
+
+function isKnown(key: string): key is KnownOption {
+  return KNOWN_OPTIONS.some((known) => known === key);
+}
+
+/**
+ * ONNX Runtime itself starts one thread for each physical core, but does not see what a container or an affinity
+ * mask leaves of them.
+ */
+function defaultThreads(): SessionOptions {
+  const threads = availableParallelism();
+  return threads < cpus().length ? { intra_op_num_threads: String(threads) } : {};
+}
+
+/** Creates OrtSessionOptions; the caller releases them. Throws OPTION_INVALID, RUNTIME_FAILED. */
+export function createSessionOptions(api: OrtApi, options: SessionOptions): Pointer {
+  const pointer = takePointer((out) => api.CreateSessionOptions(out));
+  try {
+    for (const [key, value] of Object.entries(options)) {
+      if (isKnown(key)) applyKnown(api, pointer, key, value);
+      else api.AddSessionConfigEntry(pointer, key, value);
+    }
+    return pointer;
+  } catch (error) {
+    api.ReleaseSessionOptions(pointer);
+    throw error;
+  }
+}
+
+function applyKnown(api: OrtApi, pointer: Pointer, key: KnownOption, value: string): void {
+  const where = 'sessionOptions';
+  const isTrue = (): boolean =>
+    checkChoice(where, key, value.toLowerCase(), ['true', 'false', '1', '0']).match(/true|1/) !== null;
+  switch (key) {
+    case 'intra_op_num_threads':
+      api.SetIntraOpNumThreads(
+        pointer,
+        checkNumber(where, key, Number(value), { min: 0, max: MAX_THREADS, integer: true }),
+      );
+      break;
+    case 'graph_optimization_level': {
+      const level = checkChoice(where, key, value, Object.keys(OPTIMIZATION_LEVELS));
+      api.SetSessionGraphOptimizationLevel(pointer, OPTIMIZATION_LEVELS[level] ?? 0);
+      break;
+    }
+    case 'enable_cpu_mem_arena':
+      if (isTrue()) api.EnableCpuMemArena(pointer);
+      else api.DisableCpuMemArena(pointer);
+      break;
+    case 'enable_mem_pattern':
+      if (isTrue()) api.EnableMemPattern(pointer);
+      else api.DisableMemPattern(pointer);
+      break;
+    case 'log_severity_level':
+      api.SetSessionLogSeverityLevel(
+        pointer,
+        checkNumber(where, key, Number(value), { min: 0, max: 4, integer: true }),
+      );
+      break;
+  }
+}
