@@ -67,12 +67,12 @@ export class ConfigFields {
   tokenIds(key: string, vocabularySize: number): number[] {
     const value = this.raw(key);
     const ids: readonly unknown[] = Array.isArray(value) ? value : value === undefined ? [] : [value];
-    const found: number[] = [];
+    const found = new Set<number>();
     for (const id of ids) {
       if (typeof id !== 'number' || !Number.isInteger(id)) throw this.#refuse(key, 'a token id', id);
-      if (id >= 0 && id < vocabularySize && !found.includes(id)) found.push(id);
+      if (id >= 0 && id < vocabularySize) found.add(id);
     }
-    return found;
+    return [...found];
   }
 
   #refuse(key: string, allowed: string, value: unknown): ModelFormatError {

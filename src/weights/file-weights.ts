@@ -68,9 +68,10 @@ export class FileWeights implements WeightSource {
     // Interleaved rows of one head lie anywhere in that head: whole heads are read.
     const group = headSize ?? 1;
     const end = Math.ceil((firstRow + rowCount) / group) * group;
-    const rowsPerSlice = Math.max(1, Math.floor(SLICE_BYTES / rowBytes));
+    const start = Math.floor(firstRow / group) * group;
+    const rowsPerSlice = Math.min(Math.max(1, Math.floor(SLICE_BYTES / rowBytes)), end - start);
     const slice = new ArrayBuffer(rowsPerSlice * rowBytes);
-    for (let row = Math.floor(firstRow / group) * group; row < end; row += rowsPerSlice) {
+    for (let row = start; row < end; row += rowsPerSlice) {
       signal?.throwIfAborted();
       const sliceRows = Math.min(rowsPerSlice, end - row);
       this.#refuseIfDisposed();

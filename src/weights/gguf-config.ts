@@ -2,6 +2,7 @@
  * GGUF metadata -> ModelConfig. Keys: ggml, docs/gguf.md; their meaning and defaults as llama.cpp reads them
  * (llama-model.cpp `load_hparams`, llama-vocab.cpp).
  */
+import { ModelFormatError } from '../errors.js';
 import { checkConsistency, CONFIG_LIMITS, ConfigFields } from './config-fields.js';
 import { type GgufHead, type GgufValue } from './gguf.js';
 import { malformed, quoted } from './format-error.js';
@@ -23,9 +24,42 @@ const END_OF_TURN: Readonly<Record<Architecture, readonly string[]>> = {
   llama: ['<|eot_id|>', '<|im_end|>', '<|end|>', '<|end_of_text|>', '<|endoftext|>'],
 };
 
-/** Which metadata configFromGguf() looks at: everything small, and the vocabulary for the end-of-turn tokens. */
+/** Keys after the architecture's prefix. */
+const DECODER_KEYS = [
+  'vocab_size',
+  'context_length',
+  'embedding_length',
+  'feed_forward_length',
+  'block_count',
+  'expert_count',
+  'attention.head_count',
+  'attention.head_count_kv',
+  'attention.key_length',
+  'attention.value_length',
+  'attention.layer_norm_rms_epsilon',
+  'attention.sliding_window',
+  'rope.dimension_count',
+  'rope.freq_base',
+  'rope.scale_linear',
+  'rope.scaling.type',
+] as const;
+type DecoderKey = (typeof DECODER_KEYS)[number];
+
+const CONFIG_KEYS: ReadonlySet<string> = new Set([
+  'general.architecture',
+  'split.count',
+  TOKENS,
+  TOKEN_TYPES,
+  'tokenizer.ggml.bos_token_id',
+  'tokenizer.ggml.eos_token_id',
+  'tokenizer.ggml.eot_token_id',
+  'tokenizer.ggml.padding_token_id',
+  ...['phi3', 'llama'].flatMap((architecture) => DECODER_KEYS.map((key) => `${architecture}.${key}`)),
+]);
+
+/** Which metadata configFromGguf() needs: the vocabulary among it, for the end-of-turn tokens. */
 export function isConfigKey(key: string): boolean {
-  return !key.startsWith('tokenizer.') || key === TOKENS || key === TOKEN_TYPES || key.endsWith('_token_id');
+  return CONFIG_KEYS.has(key);
 }
 
 export function configFromGguf(file: string, head: GgufHead): ModelConfig {
@@ -33,8 +67,15 @@ export function configFromGguf(file: string, head: GgufHead): ModelConfig {
   const tensors = new Map(head.tensors.map((tensor) => [tensor.name, tensor]));
   const architecture = checkArchitecture(file, metadata.get('general.architecture'));
   const fields = new ConfigFields(file, (key) => scalar(file, key, metadata.get(key)));
-  const key = (name: string): string => `${architecture}.${name}`;
+  const key = (name: DecoderKey): string => `${architecture}.${name}`;
   refuseFeatures(file, key, fields, tensors);
+  if (tensors.size === 0) {
+    throw new ModelFormatError(
+      'TENSOR_MISSING',
+      `${file} holds a vocabulary, but no weights. Take a GGUF file with the model's tensors.`,
+      { details: { file } },
+    );
+  }
 
   const hiddenSize = fields.integer(key('embedding_length'), CONFIG_LIMITS.hiddenSize);
   const headCount = fields.integer(key('attention.head_count'), CONFIG_LIMITS.headCount);
@@ -55,8 +96,12 @@ export function configFromGguf(file: string, head: GgufHead): ModelConfig {
   if (architecture === 'llama' && rotarySize !== headSize) {
     throw unsupportedFeature(file, `${rotarySize} rotated of ${headSize} elements`, 'Llama models rotate whole heads.');
   }
-  const embeddingRows = tensors.get('token_embd.weight')?.shape[0];
-  const vocabularySize = fields.integer(key('vocab_size'), CONFIG_LIMITS.vocabularySize, embeddingRows);
+  const tokens = metadata.get(TOKENS);
+  const vocabularySize = fields.integer(
+    key('vocab_size'),
+    CONFIG_LIMITS.vocabularySize,
+    tensors.get('token_embd.weight')?.shape[0] ?? (Array.isArray(tokens) ? tokens.length : undefined),
+  );
   const layerCount = fields.integer(key('block_count'), CONFIG_LIMITS.layerCount);
   const contextTokens = fields.integer(key('context_length'), CONFIG_LIMITS.contextTokens);
 
@@ -73,7 +118,7 @@ export function configFromGguf(file: string, head: GgufHead): ModelConfig {
     ropeTheta: fields.number(key('rope.freq_base'), CONFIG_LIMITS.ropeTheta, 10_000),
     rmsNormEpsilon: fields.number(key('attention.layer_norm_rms_epsilon'), CONFIG_LIMITS.rmsNormEpsilon),
     contextTokens,
-    slidingWindow: architecture === 'phi3' ? phi3SlidingWindow(fields, layerCount, contextTokens) : null,
+    slidingWindow: architecture === 'phi3' ? phi3SlidingWindow(fields, key, layerCount, contextTokens) : null,
     tiedEmbeddings: !tensors.has('output.weight'),
     bosTokenId: fields.tokenIds('tokenizer.ggml.bos_token_id', vocabularySize)[0] ?? null,
     eosTokenIds: endOfTurnIds(architecture, fields, metadata, vocabularySize),
@@ -92,7 +137,7 @@ function scalar(file: string, key: string, value: GgufValue | undefined): unknow
 
 function refuseFeatures(
   file: string,
-  key: (name: string) => string,
+  key: (name: DecoderKey) => string,
   fields: ConfigFields,
   tensors: ReadonlyMap<string, StoredTensor>,
 ): void {
@@ -130,10 +175,15 @@ function refuseFeatures(
  * Files made before llama.cpp wrote the key (July 2024) lack it; llama.cpp then assumes the window of the 4k models
  * (llama-model.cpp, LLM_ARCH_PHI3). 0 means none.
  */
-function phi3SlidingWindow(fields: ConfigFields, layerCount: number, contextTokens: number): number | null {
+function phi3SlidingWindow(
+  fields: ConfigFields,
+  key: (name: DecoderKey) => string,
+  layerCount: number,
+  contextTokens: number,
+): number | null {
   const isPublished4k = (layerCount === 32 || layerCount === 40) && contextTokens === 4096;
   const { max } = CONFIG_LIMITS.slidingWindow;
-  const window = fields.integer('phi3.attention.sliding_window', { min: 0, max }, isPublished4k ? 2047 : 0);
+  const window = fields.integer(key('attention.sliding_window'), { min: 0, max }, isPublished4k ? 2047 : 0);
   return window === 0 ? null : window;
 }
 

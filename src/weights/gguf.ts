@@ -16,7 +16,7 @@ import { type ModelFile } from './model-file.js';
 import { MAX_TENSOR_NAME_BYTES, MAX_TENSORS_PER_FILE, type StoredTensor } from './stored-tensor.js';
 
 /** All metadata and tensor entries together. The largest vocabularies in use (262,144 tokens, merges) take 20 MB. */
-export const MAX_GGUF_HEADER_BYTES = 256 * 1024 * 1024;
+export const MAX_GGUF_HEADER_BYTES = 128 * 1024 * 1024;
 /** Real files have 20 to 60 keys. */
 export const MAX_GGUF_METADATA_COUNT = 65_536;
 /** The format's own limit for a key (docs/gguf.md: 2^16 - 1 bytes). */
