@@ -6,7 +6,7 @@ import type { EngineLimits, Step } from '../engine/engine.js';
 import { pendingTokens, slotOf, stepTokens } from './prefix.js';
 import type { Sequence } from './sequence.js';
 
-/** What a client of the scheduler wants. Its callbacks are synchronous; one that throws fails this task alone. */
+/** What a client of the scheduler wants. A callback that throws fails this task alone. */
 export interface Task {
   readonly sequence: Sequence;
   /** What the sequence shall hold, from position 0. Not empty, at most contextTokens; the caller leaves it unchanged. */
@@ -19,10 +19,11 @@ export interface Task {
   /** The sequence has its slot; the first `cachedTokens` need not be computed. */
   onStart?(cachedTokens: number): void;
   /**
-   * f32 rows, the engine's memory: read or copy them before returning. The first row follows the token at
-   * `position`. Once all known tokens are in: the next token, or undefined to end the task.
+   * f32 rows, the engine's memory: to be read before this returns or its promise resolves (no forward runs until
+   * then). The first row follows the token at `position`. Once all known tokens are in: the next token, or undefined
+   * to end the task.
    */
-  onLogits(rows: Float32Array, position: number): number | undefined;
+  onLogits(rows: Float32Array, position: number): number | undefined | Promise<undefined>;
 }
 
 /** Wrapped, for anything can be thrown. */

@@ -150,7 +150,7 @@ export class Scheduler implements AsyncDisposable, SequenceOwner {
     try {
       const steps = batch.map((run) => run.nextStep(this.engine.limits));
       const results = await this.engine.forward(steps, this.abortInHand.signal);
-      for (const [index, run] of batch.entries()) this.deliver(run, results[index]); // before any other forward
+      for (const [index, run] of batch.entries()) await this.deliver(run, results[index]); // before any other forward
     } catch (error) {
       for (const run of batch) this.end(run, run.cancellation ?? { error });
     }
@@ -165,12 +165,12 @@ export class Scheduler implements AsyncDisposable, SequenceOwner {
     }
   }
 
-  private deliver(run: Run, logits: StepLogits | undefined): void {
+  private async deliver(run: Run, logits: StepLogits | undefined): Promise<void> {
     run.lastTurn = ++this.turns; // in the batch's order: a tie would favour the first for ever
     if (run.cancellation !== undefined || logits === undefined || logits.rows === 0) return;
     const { sequence, task } = run;
     try {
-      const next = task.onLogits(logits.data, slotOf(sequence).length - logits.rows);
+      const next = await task.onLogits(logits.data, slotOf(sequence).length - logits.rows);
       if (pendingTokens(sequence) > 0) return;
       if (next === undefined) this.end(run);
       else sequence.history.push(next);
