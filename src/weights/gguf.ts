@@ -13,7 +13,7 @@ import { malformed, overLimit, quoted, truncated } from './format-error.js';
 import { ggmlType } from './ggml-types.js';
 import { GgufCursor } from './gguf-cursor.js';
 import { type ModelFile } from './model-file.js';
-import { MAX_TENSOR_NAME_BYTES, MAX_TENSORS_PER_FILE, type StoredTensor } from './stored-tensor.js';
+import { MAX_TENSOR_NAME_BYTES, MAX_TENSORS, type StoredTensor } from './stored-tensor.js';
 
 /** All metadata and tensor entries together. The largest vocabularies in use (262,144 tokens, merges) take 20 MB. */
 export const MAX_GGUF_HEADER_BYTES = 128 * 1024 * 1024;
@@ -24,7 +24,7 @@ export const MAX_GGUF_KEY_BYTES = 65_535;
 /** A chat template or an embedded tokenizer.json is the longest string in use: under 20 MB. */
 export const MAX_GGUF_STRING_BYTES = 64 * 1024 * 1024;
 /** Merges of the largest vocabularies number about 500,000. */
-export const MAX_GGUF_ARRAY_ELEMENTS = 4 * 1024 * 1024;
+export const MAX_GGUF_ARRAY_ELEMENTS = 1024 * 1024;
 /** The format allows arrays of arrays, but no known file has any and ggml's own reader refuses them. */
 export const MAX_GGUF_ARRAY_DEPTH = 1;
 /** ggml's own limit (GGML_MAX_DIMS). */
@@ -116,7 +116,7 @@ class GgufParser {
     if (cursor.u32() !== 0x46554747) throw malformed(this.#file.path, 'it does not start with the magic "GGUF".');
     const version = this.#version(cursor.u32());
     await cursor.prefetch(16, 'the GGUF header');
-    const tensorCount = cursor.count(MAX_TENSORS_PER_FILE, 'the number of tensors');
+    const tensorCount = cursor.count(MAX_TENSORS, 'the number of tensors');
     const metadataCount = cursor.count(MAX_GGUF_METADATA_COUNT, 'the number of metadata keys');
 
     const metadata = new Map<string, GgufValue>();

@@ -9,14 +9,14 @@ import { malformed, overLimit, quoted } from './format-error.js';
 import { configFromHuggingFace } from './hugging-face-config.js';
 import { isObject, ModelFile, readJsonObject, type FileIdentity } from './model-file.js';
 import { readSafetensorsTensors } from './safetensors.js';
-import { MAX_TENSORS_PER_FILE } from './stored-tensor.js';
+import { MAX_TENSORS } from './stored-tensor.js';
 import { placeTensors, type LocatedTensor } from './tensor-layout.js';
 import { type WeightIndex } from './weight-index.js';
 
 /** config.json and generation_config.json of published models stay under 20 kB. */
-export const MAX_CONFIG_BYTES = 1024 * 1024;
+export const MAX_CONFIG_BYTES = 256 * 1024;
 /** An index takes about 100 bytes for each tensor: 100 kB for the largest Llama. */
-export const MAX_SHARD_INDEX_BYTES = 4 * 1024 * 1024;
+export const MAX_SHARD_INDEX_BYTES = 1024 * 1024;
 /** The largest dense models come in 191 shards. */
 export const MAX_SHARDS = 1024;
 
@@ -115,8 +115,8 @@ function shardNames(indexPath: string, index: Readonly<Record<string, unknown>>)
   const weightMap = index['weight_map'];
   if (!isObject(weightMap)) throw malformed(indexPath, 'weight_map must be an object.');
   const entries = Object.entries(weightMap);
-  if (entries.length > MAX_TENSORS_PER_FILE) {
-    throw overLimit(indexPath, 'the number of tensors', entries.length, MAX_TENSORS_PER_FILE);
+  if (entries.length > MAX_TENSORS) {
+    throw overLimit(indexPath, 'the number of tensors', entries.length, MAX_TENSORS);
   }
   return new Map(
     entries.map(([tensor, shard]) => {

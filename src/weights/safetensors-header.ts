@@ -7,7 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ModelFormatError } from '../errors.js';
 import { malformed, overLimit, quoted } from './format-error.js';
-import { MAX_TENSOR_DIMENSIONS, MAX_TENSOR_NAME_BYTES, MAX_TENSORS_PER_FILE } from './stored-tensor.js';
+import { MAX_TENSOR_DIMENSIONS, MAX_TENSOR_NAME_BYTES, MAX_TENSORS } from './stored-tensor.js';
 
 /** What the header says about one tensor; nothing but its syntax has been checked. */
 export interface HeaderEntry {
@@ -20,6 +20,10 @@ export interface HeaderEntry {
 
 /** Bytes parsed between two turns of the event loop: one to three milliseconds. */
 const BYTES_PER_TURN = 128 * 1024;
+/** Most keys in `__metadata__`; training tools write some hundred. */
+export const MAX_METADATA_KEYS = 65_536;
+/** Longest run of white space. The format pads headers to a multiple of 8; some writers to a page, or leave room. */
+export const MAX_SPACE_BYTES = 1024 * 1024;
 
 /**
  * Parses `{"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, "__metadata__": {"k": "v"}}`.
@@ -59,8 +63,8 @@ class HeaderParser {
       names.add(name);
       if (name === '__metadata__') await this.#skipMetadata();
       else entries.push(this.#entry(name));
-      if (entries.length > MAX_TENSORS_PER_FILE) {
-        throw overLimit(this.#file, 'the number of tensors', entries.length, MAX_TENSORS_PER_FILE);
+      if (entries.length > MAX_TENSORS) {
+        throw overLimit(this.#file, 'the number of tensors', entries.length, MAX_TENSORS);
       }
       await this.#breathe();
     }
@@ -124,8 +128,9 @@ class HeaderParser {
   #integer(): number {
     this.#skipSpace();
     const start = this.#position;
-    while (isDigit(this.#bytes[this.#position])) this.#position++;
-    const digits = this.#bytes.toString('latin1', start, Math.min(this.#position, start + 20));
+    // 2^53 has 16 digits: the first beyond them decides.
+    while (this.#position - start <= 16 && isDigit(this.#bytes[this.#position])) this.#position++;
+    const digits = this.#bytes.toString('latin1', start, this.#position);
     const value = Number(digits);
     if (digits === '' || (digits.length > 1 && digits.startsWith('0'))) throw this.#expected('an integer', start);
     if (!Number.isSafeInteger(value)) throw overLimit(this.#file, 'an integer', value, Number.MAX_SAFE_INTEGER);
@@ -158,7 +163,10 @@ class HeaderParser {
 
   async #skipMetadata(): Promise<void> {
     const keys = this.#keys();
-    while (keys.next().done !== true) {
+    for (let count = 1; keys.next().done !== true; count++) {
+      if (count > MAX_METADATA_KEYS) {
+        throw overLimit(this.#file, 'the number of __metadata__ keys', count, MAX_METADATA_KEYS);
+      }
       this.#expect('"');
       for (let byte = this.#stringByte(); byte !== 0x22; byte = this.#stringByte()) {
         if (byte === 0x5c) this.#stringByte();
@@ -187,10 +195,14 @@ class HeaderParser {
   }
 
   #skipSpace(): void {
+    const start = this.#position;
     for (;;) {
       const byte = this.#bytes[this.#position];
       if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return;
       this.#position++;
+      if (this.#position - start > MAX_SPACE_BYTES) {
+        throw overLimit(this.#file, 'the length of white space in bytes', this.#position - start, MAX_SPACE_BYTES);
+      }
     }
   }
 

@@ -18,7 +18,7 @@ export interface StoredTensor {
 
 /** Longest tensor name accepted, in bytes of UTF-8. ggml's own limit is 64, Hugging Face's names stay under 200. */
 export const MAX_TENSOR_NAME_BYTES = 1024;
-/** Most tensors accepted in one file. The largest dense models have about 1,500, mixtures of experts under 50,000. */
-export const MAX_TENSORS_PER_FILE = 100_000;
+/** Most tensors accepted in one model. The largest dense ones (126 layers of 9) have about 1,200. */
+export const MAX_TENSORS = 16_384;
 /** Most dimensions accepted; ggml's limit is 4, weights of decoders have 1 or 2. */
 export const MAX_TENSOR_DIMENSIONS = 8;
