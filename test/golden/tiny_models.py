@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 VOCABULARY_SIZE = 320
-TIED_EMBEDDING_STD = 0.1
+TIED_EMBEDDING_STD = 0.03
 SPECIAL_TOKENS = ["<unk>", "<s>", "<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
 BOS_ID, ENDOFTEXT_ID, END_ID = 1, 2, 6
 
@@ -63,7 +63,7 @@ TINY_MODELS = (
     TinyModel("phi3-gqa", "phi3", 128, 128, 2, 8, 2, stored="F16", seed=12,
               int4=((128, True), (128, False), (64, True), (16, True))),
     TinyModel("phi3-deep", "phi3", 64, 128, 8, 4, 1, sliding_window=48, stored="BF16", shard_count=2, seed=13),
-    TinyModel("llama-tiny", "llama", 64, 160, 3, 4, 2, rope_theta=100000.0, tied=True, stored="F16", also_gguf=True,
+    TinyModel("llama-tiny", "llama", 64, 160, 2, 4, 2, rope_theta=100000.0, tied=True, stored="F16", also_gguf=True,
               seed=14),
 )
 
@@ -94,12 +94,13 @@ def make_weights(model: TinyModel, gain: float) -> dict[str, np.ndarray]:
     # A tied head scores what the residual stream keeps of the input's own embedding: a small one lets the layers win,
     # and the last norm gives the logits their size back.
     embedding_std = TIED_EMBEDDING_STD if model.tied else 1.0
+    gate_scale = 2.0 if model.tied else 1.5
     embedding = random.standard_normal((VOCABULARY_SIZE, hidden)) * embedding_std
     weights = {"model.embed_tokens.weight": round_to(embedding, model.stored)}
     for layer in range(model.layer_count):
         prefix = f"model.layers.{layer}."
         q, k, v = matrix(q_rows, hidden, 1.5), matrix(kv_rows, hidden, 1.5), matrix(kv_rows, hidden)
-        gate, up = matrix(model.intermediate_size, hidden, 1.5), matrix(model.intermediate_size, hidden)
+        gate, up = matrix(model.intermediate_size, hidden, gate_scale), matrix(model.intermediate_size, hidden)
         if model.architecture == "phi3":
             weights[prefix + "self_attn.qkv_proj.weight"] = np.concatenate([q, k, v])
             weights[prefix + "mlp.gate_up_proj.weight"] = np.concatenate([gate, up])
