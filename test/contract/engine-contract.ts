@@ -69,7 +69,7 @@ export function describeEngineContract(
     const feed = async (slot: Slot, ids: Int32Array): Promise<number[]> => {
       const { maxPromptTokens, maxAppendTokens } = engine.limits;
       let row: number[] | undefined;
-      for (let from = 0; from < ids.length; ) {
+      for (let from = 0; from < ids.length;) {
         const to = Math.min(ids.length, from + (slot.length === 0 ? maxPromptTokens : maxAppendTokens));
         [row] = await run(slot, ids.subarray(from, to));
         from = to;
