@@ -2,7 +2,8 @@ import { cp, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { reopenWeights } from './file-weights.js';
+import { type FileWeights, reopenWeights } from './file-weights.js';
+import { ModelFile } from './model-file.js';
 import { openWeights } from './open-weights.js';
 import { goldenPath, TemporaryFolder } from './testing/files.js';
 
@@ -28,6 +29,52 @@ describe('FileWeights', () => {
       }
     },
   );
+
+  /** 3,000 rows of 64 (three slices), row r holding r * 64 and up, stored in order or with heads of 600 interleaved. */
+  async function large(folder: TemporaryFolder, interleavedHeadSize: number | null): Promise<FileWeights> {
+    const rows = Array.from({ length: 3000 }, (_, row) => Float32Array.from({ length: 64 }, (_, i) => row * 64 + i));
+    const size = interleavedHeadSize ?? 2;
+    const stored = rows.map((row, at) => {
+      const inHead = at % size;
+      return interleavedHeadSize === null
+        ? row
+        : (rows[at - inHead + (inHead % 2) * (size / 2) + (inHead >> 1)] ?? row);
+    });
+    const path = await folder.write('m.bin', Buffer.concat(stored.map((row) => new Uint8Array(row.buffer))));
+    await using file = await ModelFile.open(path);
+    await using tiny = await openWeights(goldenPath('tiny-phi3'));
+    return reopenWeights({
+      ...tiny.index,
+      dataFiles: [file.identity],
+      tensors: [{ name: 'm', shape: [3000, 64], dtype: 'F32', dataFile: 0, offsetBytes: 0, interleavedHeadSize }],
+    });
+  }
+
+  it.each([null, 600])('reads across slices, heads of %s rows interleaved', async (interleavedHeadSize) => {
+    await using folder = await TemporaryFolder.make();
+    await using weights = await large(folder, interleavedHeadSize);
+    for (const [first, count] of [
+      [0, 3000],
+      [1, 2998],
+      [599, 2],
+      [1023, 1100],
+    ] as const) {
+      const expected = Float32Array.from({ length: count * 64 }, (_, i) => first * 64 + i);
+      expect(
+        Buffer.from((await weights.readRows('m', first, count)).buffer).equals(new Uint8Array(expected.buffer)),
+      ).toBe(true);
+    }
+  });
+
+  it('stops within a slice of an abort', async () => {
+    await using folder = await TemporaryFolder.make();
+    await using weights = await large(folder, null);
+    await weights.readRows('m', 0, 1);
+    const controller = new AbortController();
+    const reading = weights.readRows('m', 0, 3000, controller.signal);
+    controller.abort(new Error('enough'));
+    await expect(reading).rejects.toThrow('enough');
+  });
 
   it.each([
     [-1, 1],

@@ -88,8 +88,8 @@ const ARRAY_TYPE = 9;
 
 /**
  * Reads metadata (of the keys for which `wants` says so; the others are walked over) and tensor entries.
- * Throws FILE_TRUNCATED, FILE_MALFORMED, FILE_LIMIT_EXCEEDED, MODEL_FEATURE_UNSUPPORTED (GGUF version, byte order) or
- * the signal's reason.
+ * Throws FILE_TRUNCATED, FILE_MALFORMED, FILE_LIMIT_EXCEEDED, MODEL_FEATURE_UNSUPPORTED (GGUF version, byte order),
+ * DTYPE_UNSUPPORTED (a ggml type of unknown size) or the signal's reason.
  */
 export async function readGgufHead(
   file: ModelFile,
@@ -129,10 +129,10 @@ class GgufParser {
       await cursor.prefetch(4, 'a metadata value type');
       const type = cursor.u32();
       const isAlignment = key === 'general.alignment';
-      const keep = isAlignment || this.#wants(key);
-      const value = await this.#value(type, key, keep);
+      const wanted = this.#wants(key);
+      const value = await this.#value(type, key, wanted || isAlignment);
       if (isAlignment) alignment = this.#alignment(value);
-      if (keep && value !== undefined) metadata.set(key, value);
+      if (wanted && value !== undefined) metadata.set(key, value);
     }
 
     const entries = await this.#tensorEntries(tensorCount);
