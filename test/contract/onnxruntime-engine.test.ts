@@ -8,7 +8,7 @@ import type { WeightOptions } from '../../src/convert/recipe.js';
 import { createOnnxRuntimeEngine } from '../../src/engine/onnxruntime/onnxruntime-engine.js';
 import { describeEngineContract } from './engine-contract.js';
 
-// fp32 sums in another order; the logits are around 5.
+// fp32 sums in another order (fp16 below: a few units in the last place); the logits are around 5.
 const TOLERANCE = 1e-4;
 // Short chunks, so that prompts of a few dozen tokens need several.
 const options = { prefillChunkTokens: 24, threads: 2 };
@@ -50,6 +50,6 @@ describe("on models of onnxruntime-genai's builder", () => {
   describeEngineContract(
     'ONNX Runtime, fp16',
     () => createOnnxRuntimeEngine(path.join(models, 'builder-webgpu-fp16'), options),
-    { tolerance: 0.05 },
+    { tolerance: 0.02 },
   );
 });
