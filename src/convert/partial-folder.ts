@@ -18,6 +18,9 @@ const EXPORT_MARKERS = ['aipc.json', 'genai_config.json'];
 const RENAME_ATTEMPTS = 10;
 const RENAME_RETRY_MS = 200;
 
+/** Ends the name under which an old folder waits while its successor takes its place. */
+const REPLACED_SUFFIX = '-replaced';
+
 /** Tells process ids of this machine from those of others that share the disk. */
 const HOST_TAG = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
 
@@ -82,12 +85,15 @@ export async function createPartialFolder(
 
 async function removeStale(parent: string, name: string): Promise<void> {
   const prefix = `${name}.partial-`;
-  for (const entry of await readdir(parent)) {
+  const entries = await readdir(parent);
+  for (const entry of entries) {
     if (!entry.startsWith(prefix)) continue;
-    const match = /^(\d+)-([0-9a-f]{8})[0-9a-f]{8}$/.exec(entry.slice(prefix.length));
-    if (match?.[2] === HOST_TAG && !isAlive(Number(match[1]))) {
-      await rm(path.join(parent, entry), { recursive: true, force: true, maxRetries: 5 });
-    }
+    const match = /^(\d+)-([0-9a-f]{8})[0-9a-f]{8}(-replaced)?$/.exec(entry.slice(prefix.length)); // REPLACED_SUFFIX
+    if (match?.[2] !== HOST_TAG || isAlive(Number(match[1]))) continue;
+    const stale = path.join(parent, entry);
+    // Killed between the two renames of replace(): the old folder goes back to its place.
+    if (match[3] !== undefined && !entries.includes(name)) await renamePatiently(stale, path.join(parent, name));
+    else await rm(stale, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
@@ -108,7 +114,7 @@ function removeOnSignal(folder: string): () => void {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (process.listenerCount(signal) > 1) return;
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     release();
     process.kill(process.pid, signal);
   };
@@ -119,7 +125,7 @@ function removeOnSignal(folder: string): () => void {
 
 /** Puts `folder` in place of `target`; what was there goes only once the new one stands. */
 async function replace(folder: string, target: string): Promise<void> {
-  const old = `${folder}-replaced`;
+  const old = folder + REPLACED_SUFFIX;
   const exists = await stat(target).then(
     () => true,
     (error: unknown) => {

@@ -182,20 +182,7 @@ function resolveOptions(options: ExportOnnxOptions): {
       details: { option: 'outputFolder' },
     });
   }
-  const taken = new Set(OWN_FILES);
-  for (const { name } of sidecars) {
-    if (name !== path.basename(name) || name === '' || name === '.' || name === '..' || /[\\/:]/.test(name)) {
-      throw new OptionError('OPTION_INVALID', `${where}: a sidecar's name must be a file name, found '${name}'.`, {
-        details: { option: 'sidecars', found: name },
-      });
-    }
-    if (taken.has(name)) {
-      throw new OptionError('OPTION_INVALID', `${where}: sidecar '${name}' would be written twice.`, {
-        details: { option: 'sidecars', found: name },
-      });
-    }
-    taken.add(name);
-  }
+  checkSidecarNames(where, sidecars);
   return {
     recipe: resolveWeightRecipe(where, options),
     target: path.resolve(outputFolder),
@@ -203,6 +190,21 @@ function resolveOptions(options: ExportOnnxOptions): {
     workers: checkNumber(where, 'workers', workers, { min: 0, max: MAX_WORKERS, integer: true }),
     force: checkBoolean(where, 'force', options.force ?? false),
   };
+}
+
+/** Names must be plain file names, different from each other and from ours on disks that ignore case too. */
+function checkSidecarNames(where: string, sidecars: readonly Sidecar[]): void {
+  const taken = new Set(OWN_FILES);
+  for (const { name } of sidecars) {
+    const refuse = (problem: string): OptionError =>
+      new OptionError('OPTION_INVALID', `${where}: sidecar '${name}' ${problem}.`, {
+        details: { option: 'sidecars', found: name },
+      });
+    if (name === '' || name === '.' || name === '..' || /[\\/:]/.test(name)) throw refuse('is not a plain file name');
+    const key = name.toLowerCase();
+    if (taken.has(key)) throw refuse('would be written twice');
+    taken.add(key);
+  }
 }
 
 async function measureSidecars(sidecars: readonly Sidecar[]): Promise<number> {
