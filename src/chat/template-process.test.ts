@@ -63,6 +63,27 @@ describe('the process that renders templates', () => {
     expect(await once(program, 'exit')).toEqual([0, null]);
   });
 
+  it('keeps its program alive until it is disposed of', async () => {
+    const program = startProgram(`
+      await templates.request({ source: 'x', conversation: undefined });
+      await templates.dispose();
+      console.log('disposed');`);
+    expect(await once(program.stdout, 'data')).toEqual(['disposed\n']);
+    expect(await once(program, 'exit')).toEqual([0, null]);
+  });
+
+  it('keeps its program alive until it is disposed of in the middle of a request', async () => {
+    const program = startProgram(`
+      await templates.request({ source: 'x', conversation: undefined });
+      const failure = templates.request(endless).catch((error) => error.code);
+      setTimeout(async () => {
+        await templates.dispose();
+        console.log(await failure);
+      }, 200);`);
+    expect(await once(program.stdout, 'data')).toEqual(['DISPOSED\n']);
+    expect(await once(program, 'exit')).toEqual([0, null]);
+  });
+
   it('ends even in an endless loop, and even when its program was killed', async () => {
     const program = startProgram(`
       await templates.request({ source: 'x', conversation: undefined });

@@ -78,7 +78,7 @@ export class TemplateProcess {
       await this.#kill();
       throw error;
     } finally {
-      keepAlive(child, false);
+      if (this.#running === running) keepAlive(child, false);
     }
   }
 
@@ -126,6 +126,8 @@ export class TemplateProcess {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
+    keepAlive(running.process, true); // or nothing might be left to wait for, and the program would end here
+    running.process.ref(); // the program must not end before the caller knows that this has
     running.process.kill('SIGKILL');
     await running.exited;
   }
