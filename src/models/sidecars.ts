@@ -1,0 +1,63 @@
+/**
+ * The small files that travel with a model's weights into a converted folder: tokenizer, chat template, configs.
+ * From a Hugging Face folder they are copied; for a .gguf file they are made from its metadata.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { ModelFormatError, NotFoundError } from '../errors.js';
+import { tokenizerJsonFromGguf } from '../tokenizer/gguf-vocabulary.js';
+import { readGgufTokenizer } from '../weights/gguf-tokenizer.js';
+import { kindOfPath } from './path-kind.js';
+
+export interface Sidecar {
+  /** File name in the converted folder. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+const REQUIRED = ['tokenizer.json'];
+const OPTIONAL = [
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'chat_template.jinja',
+  'chat_template.json',
+  'config.json',
+  'generation_config.json',
+];
+/** The largest tokenizer.json of the Phi family is 16 MB. */
+const SIDECAR_LIMIT_BYTES = 64 * 1024 * 1024;
+
+/** `source`: a Hugging Face folder or a .gguf file. Throws MODEL_FILE_MISSING, FILE_LIMIT_EXCEEDED. */
+export async function collectSidecars(source: string): Promise<readonly Sidecar[]> {
+  if (source.toLowerCase().endsWith('.gguf')) {
+    const { tokenizerJson, tokenizerConfig } = tokenizerJsonFromGguf(await readGgufTokenizer(source));
+    return [jsonFile('tokenizer.json', tokenizerJson), jsonFile('tokenizer_config.json', tokenizerConfig)];
+  }
+  const sidecars: Sidecar[] = [];
+  for (const name of [...REQUIRED, ...OPTIONAL]) {
+    const file = path.join(source, name);
+    if ((await kindOfPath(file)) !== 'file') {
+      if (!REQUIRED.includes(name)) continue;
+      throw new NotFoundError(
+        'MODEL_FILE_MISSING',
+        `${source} has no ${name}. Copy it from the model's page; a tokenizer.model alone is not enough.`,
+        { details: { file } },
+      );
+    }
+    const { size } = await stat(file);
+    if (size > SIDECAR_LIMIT_BYTES) {
+      throw new ModelFormatError(
+        'FILE_LIMIT_EXCEEDED',
+        `${file} has ${size} bytes; at most ${SIDECAR_LIMIT_BYTES} are read.`,
+        { details: { file, found: size, allowed: SIDECAR_LIMIT_BYTES } },
+      );
+    }
+    sidecars.push({ name, bytes: await readFile(file) });
+  }
+  return sidecars;
+}
+
+function jsonFile(name: string, value: unknown): Sidecar {
+  return { name, bytes: Buffer.from(`${JSON.stringify(value, null, 2)}\n`, 'utf8') };
+}
