@@ -16,6 +16,8 @@ const MAX_HEADS = 1024;
 const MAX_HEAD_SIZE = 4096;
 export const MAX_VOCABULARY_SIZE = 2 ** 22;
 export const MAX_CONTEXT_TOKENS = 2 ** 24;
+/** Families name one to five. */
+const MAX_END_TOKENS = 64;
 
 export interface GenaiConfig {
   /** Path of the configuration, for messages. */
@@ -35,6 +37,9 @@ export interface GenaiConfig {
   readonly pastValue: string;
   readonly presentKey: string;
   readonly presentValue: string;
+  /** Any of them ends an answer. */
+  readonly endTokenIds: readonly number[];
+  readonly bosTokenId: number | null;
   /** The scalar entries of decoder.session_options as strings, unchecked. */
   readonly sessionOptions: Readonly<Record<string, string>>;
 }
@@ -78,6 +83,17 @@ class Fields {
       throw this.malformed(key, `an integer from 1 to ${max}`, value);
     }
     return value;
+  }
+
+  /** Token ids: a number, a list of them, or absent. */
+  tokenIds(key: string): readonly number[] {
+    const value = this.#json[key] ?? [];
+    const ids: readonly unknown[] = Array.isArray(value) ? value : [value];
+    if (ids.length > MAX_END_TOKENS) throw this.malformed(key, `at most ${MAX_END_TOKENS} token ids`, ids.length);
+    return ids.map((id) => {
+      if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < MAX_VOCABULARY_SIZE) return id;
+      throw this.malformed(key, `token ids from 0 to ${MAX_VOCABULARY_SIZE - 1}`, value);
+    });
   }
 
   /** A name of an input or output; genai's own default where the file does not give one. */
@@ -138,6 +154,8 @@ export async function readGenaiConfig(folder: string): Promise<GenaiConfig> {
     pastValue: inputs.template('past_value_names', 'past_key_values.%d.value'),
     presentKey: outputs.template('present_key_names', 'present.%d.key'),
     presentValue: outputs.template('present_value_names', 'present.%d.value'),
+    endTokenIds: model.tokenIds('eos_token_id'),
+    bosTokenId: model.tokenIds('bos_token_id')[0] ?? null,
     sessionOptions: decoder.has('session_options') ? decoder.object('session_options').scalars() : {},
   };
 }

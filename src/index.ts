@@ -1,0 +1,35 @@
+/** aipc's public API. What is not exported here may change at any time. */
+export {
+  AipcError,
+  EngineError,
+  ModelFormatError,
+  NotFoundError,
+  OptionError,
+  ResourceError,
+  UnsupportedError,
+  UsageError,
+  type AipcErrorCode,
+} from './errors.js';
+export type { ChatMessage, ChatRole } from './chat/message.js';
+export type { ExportSummary } from './convert/onnx/export-onnx.js';
+export type { WeightFormat } from './convert/recipe.js';
+export { ChatSession, type ChatOptions } from './model/chat-session.js';
+export { exportModel, type ExportModelOptions } from './model/export-model.js';
+export { GenerationStream } from './model/generation-stream.js';
+export { loadModel, type LoadModelOptions } from './model/load-model.js';
+export type { Model } from './model/model.js';
+export type {
+  Execution,
+  FinishReason,
+  GenerateOptions,
+  GenerateResult,
+  GenerationInput,
+  ModelIdentity,
+  StreamPart,
+  Timings,
+  Usage,
+} from './model/result.js';
+export { catalogue, type CatalogueEntry } from './models/catalogue.js';
+export type { LoadProgress, OnLoadProgress } from './models/progress.js';
+export type { SamplingOptions } from './sampling/sampling.js';
+export type { StreamDecoder, Tokenizer } from './tokenizer/tokenizer.js';

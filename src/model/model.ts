@@ -1,0 +1,224 @@
+/**
+ * A loaded model: text in, streamed text out. It joins tokenizer, chat template, sampler, scheduler and engine,
+ * and owns them. It does not load files (load-model.ts) and keeps no conversation (chat-session.ts).
+ */
+import type { ChatTemplate } from '../chat/template.js';
+import type { ChatMessage } from '../chat/message.js';
+import type { Engine } from '../engine/engine.js';
+import { OptionError, UsageError } from '../errors.js';
+import { generate } from '../generation/generate.js';
+import { scoreTokens } from '../generation/score.js';
+import type { Scheduler } from '../generation/scheduler.js';
+import type { Sequence } from '../generation/sequence.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { ChatSession, type ChatOptions } from './chat-session.js';
+import { resolveGenerateOptions, type ResolvedGenerateOptions } from './generate-options.js';
+import { GenerationStream } from './generation-stream.js';
+import type {
+  Execution,
+  GenerateOptions,
+  GenerateResult,
+  GenerationInput,
+  ModelIdentity,
+  StreamPart,
+} from './result.js';
+
+/** The parts that loadModel() has put together; the Model owns all of them. */
+export interface ModelParts {
+  readonly identity: ModelIdentity;
+  /** To be said before the first answer, e.g. of the built-in test model. */
+  readonly notice: string | null;
+  /** As the caller asked for it: `auto`, `cpu`. */
+  readonly requestedDevice: string;
+  readonly engine: Engine;
+  readonly scheduler: Scheduler;
+  readonly tokenizer: Tokenizer;
+  /** Null where the model has no chat template: raw prompts only. */
+  readonly chatTemplate: ChatTemplate | null;
+  readonly bosTokenId: number | null;
+  readonly endTokenIds: ReadonlySet<number>;
+  readonly loadMs: number;
+}
+
+export class Model implements AsyncDisposable {
+  readonly identity: ModelIdentity;
+  readonly notice: string | null;
+  readonly execution: Execution;
+  /** Most tokens that prompt and answer can have together. */
+  readonly contextTokens: number;
+  /** Wall time from the call of loadModel() to readiness. */
+  readonly loadMs: number;
+  readonly tokenizer: Tokenizer;
+  readonly #parts: ModelParts;
+  #disposal: Promise<void> | null = null;
+
+  constructor(parts: ModelParts) {
+    const { info, limits } = parts.engine;
+    this.#parts = parts;
+    this.identity = parts.identity;
+    this.notice = parts.notice;
+    this.loadMs = parts.loadMs;
+    this.tokenizer = parts.tokenizer;
+    this.contextTokens = limits.contextTokens;
+    this.execution = {
+      requested: parts.requestedDevice,
+      device: info.device,
+      deviceName: info.deviceName,
+      provider: info.provider,
+      runtimeVersion: info.runtimeVersion,
+      emulated: info.emulated,
+    };
+  }
+
+  /** One answer, whole. Throws the errors of stream(). */
+  async generate(input: GenerationInput, options: GenerateOptions = {}): Promise<GenerateResult> {
+    return this.stream(input, options).result;
+  }
+
+  /**
+   * One answer, streamed; generation starts at once. Answers asked for at the same time share the engine.
+   * The streams throw CONTEXT_EXCEEDED, CHAT_TEMPLATE_FAILED, RUNTIME_FAILED...; wrong options are thrown here.
+   */
+  stream(input: GenerationInput, options: GenerateOptions = {}): GenerationStream {
+    const resolved = this.#resolve(options);
+    const sequence = this.#parts.scheduler.createSequence();
+    const answer = this.#answer(sequence, input, resolved);
+    const parts = (async function* () {
+      try {
+        yield* answer;
+      } finally {
+        await sequence.dispose();
+      }
+    })();
+    return new GenerationStream(parts, resolved.abort);
+  }
+
+  /** A conversation that keeps its KV cache from turn to turn. Dispose it to free the cache. */
+  createChat(options: ChatOptions = {}): ChatSession {
+    this.#refuseIfDisposed();
+    const sequence = this.#parts.scheduler.createSequence();
+    return new ChatSession(options, {
+      stream: (messages, generateOptions) => {
+        const resolved = this.#resolve(generateOptions);
+        return new GenerationStream(this.#answer(sequence, { messages }, resolved), resolved.abort);
+      },
+      dispose: () => sequence.dispose(),
+    });
+  }
+
+  /**
+   * Log-probability (natural) of each token given those before it, tokenIds.length - 1 values,
+   * and the perplexity exp(-mean).
+   */
+  async score(
+    input: { readonly tokenIds: ArrayLike<number> },
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<{ logProbabilities: Float64Array; perplexity: number }> {
+    this.#refuseIfDisposed();
+    return scoreTokens(this.#parts.scheduler, this.#checkedIds(input.tokenIds), options);
+  }
+
+  /** The token ids that an input becomes, as generate() would use them. */
+  async encodeInput(input: GenerationInput, signal?: AbortSignal): Promise<Int32Array> {
+    const { tokenizer } = this.#parts;
+    if (typeof input === 'string') return this.#encodeMessages([{ role: 'user', content: input }], signal);
+    if ('messages' in input) return this.#encodeMessages(input.messages, signal);
+    if ('tokenIds' in input) return this.#checkedIds(input.tokenIds);
+    const ids = tokenizer.encode(input.prompt, { specialTokens: 'parse' });
+    const { bosTokenId } = this.#parts;
+    if (!tokenizer.prependsBos || bosTokenId === null || ids[0] === bosTokenId) return ids;
+    return Int32Array.of(bosTokenId, ...ids);
+  }
+
+  /** Stops what runs, frees the native memory. Twice is harmless. */
+  dispose(): Promise<void> {
+    this.#disposal ??= (async () => {
+      await this.#parts.scheduler.dispose();
+      await this.#parts.engine.dispose();
+      await this.#parts.chatTemplate?.dispose();
+    })();
+    return this.#disposal;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  async *#answer(
+    sequence: Sequence,
+    input: GenerationInput,
+    options: ResolvedGenerateOptions,
+  ): AsyncGenerator<StreamPart, void, void> {
+    const { scheduler, tokenizer, endTokenIds, identity, loadMs } = this.#parts;
+    const { sampler, stopStrings, maxNewTokens, signal } = options;
+    const parts = generate(scheduler, {
+      sequence,
+      promptTokens: await this.encodeInput(input, signal),
+      sampler,
+      decoder: tokenizer.createDecoder(),
+      endTokenIds,
+      stopStrings,
+      ...(maxNewTokens === undefined ? {} : { maxNewTokens }),
+      signal,
+    });
+    let text = '';
+    for await (const part of parts) {
+      if (part.type === 'text-delta') text += part.text;
+      if (part.type !== 'finish') yield part;
+      else {
+        const { tokenIds, finishReason, usage, timings } = part;
+        const { timeToFirstTokenMs, prefillTokensPerSecond, decodeTokensPerSecond } = timings;
+        yield {
+          type: 'finish',
+          text,
+          tokenIds,
+          finishReason,
+          usage,
+          timings: { loadMs, timeToFirstTokenMs, prefillTokensPerSecond, decodeTokensPerSecond },
+          execution: this.execution,
+          model: identity,
+          seed: sampler.random ? sampler.seed : null,
+        };
+      }
+    }
+  }
+
+  async #encodeMessages(messages: readonly ChatMessage[], signal: AbortSignal | undefined): Promise<Int32Array> {
+    const { chatTemplate, tokenizer } = this.#parts;
+    if (chatTemplate === null) {
+      throw new OptionError(
+        'INPUT_INVALID',
+        `${this.identity.id} has no chat template, so messages cannot be rendered. Pass { prompt } (on the command line: --raw).`,
+      );
+    }
+    const pieces = await chatTemplate.render(messages, {
+      addGenerationPrompt: true,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return tokenizer.encodePieces(pieces);
+  }
+
+  #checkedIds(ids: ArrayLike<number>): Int32Array {
+    const { vocabularySize } = this.#parts.engine.info;
+    const checked = Int32Array.from(ids);
+    for (const [index, id] of checked.entries()) {
+      if (id !== ids[index] || id < 0 || id >= vocabularySize) {
+        throw new OptionError(
+          'INPUT_INVALID',
+          `tokenIds[${index}] is ${String(ids[index])}; this model's ids go from 0 to ${vocabularySize - 1}.`,
+          { details: { index, vocabularySize } },
+        );
+      }
+    }
+    return checked;
+  }
+
+  #resolve(options: GenerateOptions): ResolvedGenerateOptions {
+    this.#refuseIfDisposed();
+    return resolveGenerateOptions(options, this.#parts.engine.info.vocabularySize);
+  }
+
+  #refuseIfDisposed(): void {
+    if (this.#disposal !== null) throw new UsageError('DISPOSED', 'This model has been disposed; load it again.');
+  }
+}

@@ -1,0 +1,32 @@
+/** Reading aipc.json, which the exporter leaves in its folders: where the model came from. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { PROVENANCE_FILE } from '../convert/onnx/export-onnx.js';
+import { WEIGHT_FORMATS } from '../convert/recipe.js';
+import { ModelFormatError } from '../errors.js';
+import { kindOfPath } from '../models/path-kind.js';
+
+/** Null for folders that others made. Throws FILE_MALFORMED. */
+export async function readWeightFormat(folder: string): Promise<string | null> {
+  const file = path.join(folder, PROVENANCE_FILE);
+  if ((await kindOfPath(file)) === 'absent') return null;
+  const text = await readFile(file, 'utf8');
+  let format: unknown;
+  try {
+    const value: unknown = JSON.parse(text);
+    format = typeof value === 'object' && value !== null && 'weightFormat' in value ? value.weightFormat : undefined;
+  } catch (error) {
+    throw malformed(file, 'no JSON', error);
+  }
+  const known = WEIGHT_FORMATS.find((name) => name === format);
+  if (known === undefined) throw malformed(file, `weightFormat ${JSON.stringify(format)}`);
+  return known;
+}
+
+function malformed(file: string, found: string, cause?: unknown): ModelFormatError {
+  return new ModelFormatError(
+    'FILE_MALFORMED',
+    `${file} holds ${found}; expected a weightFormat of ${WEIGHT_FORMATS.join(', ')}. Export the model again.`,
+    { details: { file }, cause },
+  );
+}
