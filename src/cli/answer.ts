@@ -1,0 +1,54 @@
+/** One answer on stdout: as text while it comes, or as JSON. */
+import type { GenerateOptions, GenerateResult, GenerationInput, StreamPart } from '../model/result.js';
+import type { Model } from '../model/model.js';
+import { compareWithReference } from './reference.js';
+import { CpuLoadMeter, formatStats } from './stats.js';
+
+export type OutputMode = 'text' | 'json' | 'jsonl';
+
+export interface AnswerSettings {
+  readonly mode: OutputMode;
+  /** Print the rendered prompt first. */
+  readonly echo: boolean;
+  readonly stats: boolean;
+  /** Token ids to compare the answer's with. */
+  readonly referenceFile: string | undefined;
+}
+
+/** Bumped when a field of --json changes its meaning. */
+const JSON_SCHEMA_VERSION = 1;
+
+export async function answerOnce(
+  model: Model,
+  input: GenerationInput,
+  options: GenerateOptions,
+  settings: AnswerSettings,
+): Promise<void> {
+  const cpuLoad = new CpuLoadMeter();
+  if (settings.echo) {
+    const ids = await model.encodeInput(input);
+    process.stdout.write(model.tokenizer.decode(ids, { skipSpecialTokens: false }));
+  }
+  const run = model.stream(input, options);
+  for await (const part of run.fullStream) print(part, settings.mode);
+  const result = await run.result;
+  if (settings.mode === 'json') process.stdout.write(`${JSON.stringify(asJson(result))}\n`);
+  if (settings.mode === 'text') process.stdout.write('\n');
+  if (settings.stats) process.stderr.write(formatStats(result, cpuLoad.percent()));
+  if (settings.referenceFile !== undefined) {
+    process.stderr.write(`${await compareWithReference(result.tokenIds, settings.referenceFile)}\n`);
+  }
+}
+
+function print(part: StreamPart, mode: OutputMode): void {
+  if (mode === 'text' && part.type === 'text-delta') process.stdout.write(part.text);
+  if (mode === 'jsonl') {
+    const line = part.type === 'finish' ? { type: part.type, ...asJson(part) } : part;
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  }
+}
+
+/** The documented object of --json: a result under a schema version. */
+function asJson(result: GenerateResult): GenerateResult & { schemaVersion: number } {
+  return { schemaVersion: JSON_SCHEMA_VERSION, ...result };
+}

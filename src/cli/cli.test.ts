@@ -1,0 +1,249 @@
+/** The command line as a program: arguments in, output and exit codes out. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const main = fileURLToPath(new URL('./main.js', import.meta.url));
+const repository = fileURLToPath(new URL('../../../', import.meta.url));
+const tinyModel = path.join(repository, 'test', 'golden', 'models', 'phi3-window');
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'aipc-cli-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+interface Ended {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface RunOptions {
+  readonly stdin?: string;
+  readonly environment?: Record<string, string>;
+  /** Sends SIGINT once stderr matches. */
+  readonly interruptOn?: RegExp;
+}
+
+async function aipc(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { ...process.env, AIPC_CACHE: path.join(folder, 'cache'), AIPC_MODEL: '', ...options.environment },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  let interrupted = false;
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString('utf8')));
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString('utf8');
+    if (options.interruptOn?.test(stderr) === true && !interrupted) {
+      interrupted = true;
+      child.kill('SIGINT');
+    }
+  });
+  child.stdin.end(options.stdin ?? '');
+  const exitCode = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  return { exitCode, stdout, stderr };
+}
+
+interface JsonAnswer {
+  readonly schemaVersion: number;
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+  readonly finishReason: string;
+  readonly usage: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly execution: { readonly requested: string; readonly device: string };
+  readonly model: { readonly id: string; readonly weightFormat: string };
+}
+
+const parse = (text: string): JsonAnswer => JSON.parse(text) as JsonAnswer;
+
+describe('aipc run', () => {
+  it('converts a folder of weights once and answers in one JSON object', async () => {
+    const args = ['run', tinyModel, 'Hello', '--max-new-tokens', '5', '--json'];
+    const first = await aipc(args);
+    expect([first.exitCode, first.stderr.replace(/^convert .*\n/u, '')]).toEqual([0, '']);
+    const answer = parse(first.stdout);
+    expect(answer).toMatchObject({
+      schemaVersion: 1,
+      usage: { outputTokens: answer.tokenIds.length },
+      execution: { requested: 'auto', device: 'cpu' },
+      model: { id: tinyModel, weightFormat: 'int4' },
+    });
+    expect(answer.tokenIds.length).toBeGreaterThan(0);
+    const conversions = await readdir(path.join(folder, 'cache', 'conversions'));
+    expect(conversions).toHaveLength(1);
+    const second = parse((await aipc(args)).stdout);
+    expect(second.tokenIds).toEqual(answer.tokenIds);
+    expect(await readdir(path.join(folder, 'cache', 'conversions'))).toEqual(conversions);
+  });
+
+  it('streams text, and the parts as JSON lines', async () => {
+    const args = ['run', tinyModel, '--raw', 'Hello', '--max-new-tokens', '5'];
+    const text = await aipc(args);
+    const lines = (await aipc([...args, '--jsonl'])).stdout.trim().split('\n');
+    const parts = lines.map((line) => JSON.parse(line) as { type: string; text: string });
+    expect(parts.at(0)?.type).toBe('start');
+    expect(parts.at(-1)).toMatchObject({ type: 'finish', schemaVersion: 1, text: text.stdout.replace(/\n$/u, '') });
+    const deltas = parts.filter((part) => part.type === 'text-delta').map((part) => part.text);
+    expect(`${deltas.join('')}\n`).toBe(text.stdout);
+  });
+
+  it('reads the prompt from a file or standard input and gives the same answer', async () => {
+    const file = path.join(folder, 'Frage שאלה 🙂.txt');
+    await writeFile(file, 'Hello');
+    const flags = ['--max-new-tokens', '4', '--json'];
+    const ids = async (args: readonly string[], stdin?: string): Promise<readonly number[]> =>
+      parse((await aipc(['run', tinyModel, ...args, ...flags], stdin === undefined ? {} : { stdin })).stdout).tokenIds;
+    const expected = await ids(['Hello']);
+    expect(await ids(['--prompt-file', file])).toEqual(expected);
+    expect(await ids([], 'Hello\n')).toEqual(expected);
+  });
+
+  it('lets --no-do-sample win over sampling options, and says so', async () => {
+    const base = ['run', tinyModel, 'Hello', '--max-new-tokens', '5', '--json'];
+    const greedy = parse((await aipc(base)).stdout);
+    const cookbook = await aipc([...base, '--temperature', '0.3', '--no-do-sample']);
+    expect(parse(cookbook.stdout).tokenIds).toEqual(greedy.tokenIds);
+    expect(cookbook.stderr).toContain('--temperature ignored');
+  });
+
+  it('repeats a sampled answer from its seed', async () => {
+    const args = ['run', tinyModel, 'Hello', '--max-new-tokens', '8', '--json', '--temperature', '2', '--seed', '7'];
+    expect(parse((await aipc(args)).stdout).tokenIds).toEqual(parse((await aipc(args)).stdout).tokenIds);
+  });
+
+  it('prints the prompt too with --echo, and statistics on stderr with --stats', async () => {
+    const { stdout, stderr } = await aipc([
+      'run',
+      tinyModel,
+      '--raw',
+      'Hello',
+      '--echo',
+      '--stats',
+      '--max-new-tokens',
+      '2',
+    ]);
+    expect(stdout).toMatch(/^Hello/u);
+    expect(stderr).toMatch(/ran on +cpu: .*ONNX Runtime/u);
+  });
+
+  it('compares with a reference and fails where the answer parts from it', async () => {
+    const args = ['run', tinyModel, 'Hello', '--max-new-tokens', '4'];
+    const { tokenIds } = parse((await aipc([...args, '--json'])).stdout);
+    const file = path.join(folder, 'reference.json');
+    await writeFile(file, JSON.stringify({ madeBy: 'itself', outputTokenIds: tokenIds }));
+    const same = await aipc([...args, '--check-reference', file]);
+    expect([same.exitCode, same.stderr]).toEqual([
+      0,
+      `${tokenIds.length} of ${tokenIds.length} tokens equal to itself\n`,
+    ]);
+    await writeFile(file, JSON.stringify({ madeBy: 'another', outputTokenIds: [...tokenIds.slice(1), 0] }));
+    const other = await aipc([...args, '--check-reference', file]);
+    expect(other.exitCode).toBe(1);
+    expect(other.stderr).toContain('parts from the reference');
+  });
+});
+
+describe('wrong usage ends with 2 and says what is right', () => {
+  it.each([
+    ['no model', ['run'], /demo .*smollm2-135m/su],
+    [
+      'an unknown option',
+      ['run', tinyModel, 'Hi', '--temprature', '1'],
+      /unknown option '--temprature'.*--temperature/su,
+    ],
+    ['a number that is none', ['run', tinyModel, 'Hi', '--top-k', 'many'], /expected an integer/u],
+    ['a number out of range', ['run', tinyModel, 'Hi', '--top-p', '2'], /topP/u],
+    ['two ways of output', ['run', tinyModel, 'Hi', '--json', '--jsonl'], /cannot be used with/u],
+    ['a raw prompt with a system message', ['run', tinyModel, 'Hi', '--raw', '--system', 'x'], /exclude each other/u],
+    ['an empty prompt', ['run', tinyModel, ' '], /empty/u],
+    ['a prompt longer than the context', ['run', tinyModel, 'x'.repeat(20_000)], /context/u],
+    ['an unknown command', ['rum', 'demo'], /unknown command 'rum'/u],
+    [
+      'a wrong block size',
+      ['export', 'onnx', '--model', tinyModel, '--block-size', '48', 'out'],
+      /16, 32, 64, 128, 256/u,
+    ],
+  ])('%s', async (_name, args, message) => {
+    const { exitCode, stderr, stdout } = await aipc(args);
+    expect(stderr).toMatch(message);
+    expect([exitCode, stdout]).toEqual([2, '']);
+  });
+
+  it('gives help with 0', async () => {
+    const { exitCode, stdout } = await aipc(['run', '--help']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('--max-new-tokens');
+  });
+});
+
+describe('failures end with 1 and a typed message', () => {
+  it.each([
+    ['an unknown model', ['run', 'phi-99', 'Hi'], /MODEL_NOT_FOUND/u],
+    ['a device that this version does not drive', ['run', tinyModel, 'Hi', '--device', 'NPU'], /DEVICE_NOT_FOUND/u],
+  ])('%s', async (_name, args, message) => {
+    const { exitCode, stderr } = await aipc(args);
+    expect(stderr).toMatch(message);
+    expect(exitCode).toBe(1);
+  });
+});
+
+describe('aipc export onnx', () => {
+  it('writes a folder that aipc runs with the same answer', async () => {
+    const out = path.join(folder, 'exported');
+    const made = await aipc(['export', 'onnx', '--model', tinyModel, '--weight-format', 'int4', out, '--json']);
+    expect(made.exitCode).toBe(0);
+    expect(JSON.parse(made.stdout)).toMatchObject({ folder: out });
+    const flags = ['Hello', '--max-new-tokens', '4', '--json'];
+    const direct = parse((await aipc(['run', tinyModel, ...flags])).stdout);
+    const exported = parse((await aipc(['run', out, ...flags])).stdout);
+    expect(exported.tokenIds).toEqual(direct.tokenIds);
+  });
+
+  it('does not touch a folder that holds something', async () => {
+    const out = path.join(folder, 'precious');
+    await rm(out, { recursive: true, force: true });
+    await (await import('node:fs/promises')).mkdir(out);
+    await writeFile(path.join(out, 'thesis.txt'), 'five years of work');
+    const { exitCode, stderr } = await aipc(['export', 'onnx', '--model', tinyModel, out]);
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('OPTION_INVALID')]);
+    expect(await readFile(path.join(out, 'thesis.txt'), 'utf8')).toBe('five years of work');
+    expect(await readdir(out)).toEqual(['thesis.txt']);
+  });
+});
+
+// On Windows, kill('SIGINT') ends a process without telling it.
+describe.skipIf(process.platform === 'win32')('Ctrl-C [needs POSIX signals]', () => {
+  it('ends an answer with 130 and what was said so far', async () => {
+    const args = ['run', 'demo', 'Can you introduce yourself?', '--raw', '--json', '--max-new-tokens', '4000'];
+    const { exitCode, stdout } = await aipc(args, { interruptOn: /rehearsed/u });
+    expect(exitCode).toBe(130);
+    if (stdout !== '') expect(parse(stdout).finishReason).toBe('aborted');
+  });
+
+  it('ends a conversion and leaves nothing', async () => {
+    const cache = path.join(folder, 'interrupted');
+    const child = spawn(process.execPath, [main, 'run', 'demo', 'Hi'], {
+      env: { ...process.env, AIPC_CACHE: cache },
+      stdio: ['ignore', 'ignore', 'ignore'],
+    });
+    const conversions = path.join(cache, 'conversions');
+    while (!existsSync(conversions) || (await readdir(conversions)).length === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    child.kill('SIGINT');
+    const exitCode = await new Promise((resolve) => child.on('close', resolve));
+    const left = await readdir(conversions);
+    expect(exitCode).toBe(130);
+    expect(left.filter((name) => name.includes('partial'))).toEqual([]);
+  });
+});

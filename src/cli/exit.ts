@@ -1,0 +1,22 @@
+/** How commands end: exit codes, and errors in words. It does not print answers. */
+import { CommanderError } from 'commander';
+import { AipcError, OptionError } from '../errors.js';
+
+export const exitCodes = { success: 0, failure: 1, usage: 2, interrupted: 130 } as const;
+
+/** Wrong usage that only the command line can notice. */
+export class CliUsageError extends Error {}
+
+/** The exit code that an error stands for. `interrupted`: Ctrl-C was pressed before. */
+export function exitCodeOf(error: unknown, interrupted: boolean): number {
+  if (interrupted) return exitCodes.interrupted;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
+  return error instanceof OptionError || error instanceof CliUsageError ? exitCodes.usage : exitCodes.failure;
+}
+
+/** One line for a person: the message of errors raised on purpose, the stack of surprises (they are bugs). */
+export function describeError(error: unknown): string {
+  if (error instanceof AipcError) return `aipc: ${error.message} [${error.code}]`;
+  if (error instanceof CliUsageError) return `aipc: ${error.message}`;
+  return `aipc: unexpected error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+}

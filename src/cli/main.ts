@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+/** The command line's entry: commands, exit codes. Each command has a file of its own. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { describeError, exitCodeOf, exitCodes } from './exit.js';
+import { exportCommand } from './export-command.js';
+import { watchInterrupts } from './interrupt.js';
+import { runCommand } from './run-command.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+const interrupt = watchInterrupts();
+const program = new Command('aipc')
+  .description("Phi on your AI PC: quantise, export and run Microsoft's Phi-3 family, without Python")
+  .version(version)
+  .showHelpAfterError('(add --help for the options)')
+  .exitOverride()
+  .addCommand(runCommand(interrupt.signal))
+  .addCommand(exportCommand(interrupt.signal));
+for (const command of [program, ...program.commands, ...program.commands.flatMap((inner) => inner.commands)]) {
+  command.exitOverride();
+}
+
+// A reader that went away (`aipc run ... | head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(exitCodes.success);
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const interrupted = interrupt.signal.aborted;
+  if (!(error instanceof CommanderError) && !interrupted) process.stderr.write(`${describeError(error)}\n`);
+  process.exitCode = exitCodeOf(error, interrupted);
+} finally {
+  interrupt.stop();
+}

@@ -1,0 +1,53 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CliUsageError } from './exit.js';
+import { readPrompt, splitModelAndPrompt } from './prompt.js';
+
+describe('model and prompt from the arguments', () => {
+  beforeEach(() => vi.stubEnv('AIPC_MODEL', ''));
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('takes both as given', () => {
+    expect(splitModelAndPrompt('demo', 'Hello')).toEqual({ reference: 'demo', prompt: 'Hello' });
+  });
+
+  it('lists the models when none is named', () => {
+    expect(() => splitModelAndPrompt(undefined, undefined)).toThrow(/demo .*smollm2-135m/su);
+  });
+
+  it('takes the model from AIPC_MODEL and the one argument as the prompt', () => {
+    vi.stubEnv('AIPC_MODEL', 'demo');
+    expect(splitModelAndPrompt('Who are you?', undefined)).toEqual({ reference: 'demo', prompt: 'Who are you?' });
+    expect(splitModelAndPrompt(undefined, undefined)).toEqual({ reference: 'demo', prompt: undefined });
+  });
+
+  it('prefers an argument that names a model over AIPC_MODEL', () => {
+    vi.stubEnv('AIPC_MODEL', 'demo');
+    expect(splitModelAndPrompt('smollm2-135m', undefined)).toEqual({ reference: 'smollm2-135m', prompt: undefined });
+    expect(splitModelAndPrompt('smollm2-135m', 'Hi')).toEqual({ reference: 'smollm2-135m', prompt: 'Hi' });
+  });
+});
+
+describe('reading a prompt', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'aipc-prompt-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('reads a UTF-8 file, with or without a byte order mark', async () => {
+    const file = path.join(folder, 'prompt.txt');
+    await writeFile(file, '\uFEFFGrüße שלום 🙂');
+    await expect(readPrompt(undefined, file)).resolves.toBe('Grüße שלום 🙂');
+  });
+
+  it('refuses bytes that are not UTF-8, an empty prompt and two prompts', async () => {
+    const file = path.join(folder, 'latin1.txt');
+    await writeFile(file, Buffer.from([0x47, 0xfc]));
+    await expect(readPrompt(undefined, file)).rejects.toThrow(CliUsageError);
+    await expect(readPrompt(' ', undefined)).rejects.toThrow('empty');
+    await expect(readPrompt('a', file)).rejects.toThrow('exclude each other');
+  });
+});

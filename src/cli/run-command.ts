@@ -1,0 +1,165 @@
+/** `aipc run`: one answer, streamed, or a conversation. */
+import { Command, Option } from 'commander';
+import { loadModel, type LoadModelOptions } from '../model/load-model.js';
+import type { GenerateOptions, GenerationInput } from '../model/result.js';
+import type { Model } from '../model/model.js';
+import { catalogue } from '../models/catalogue.js';
+import { answerOnce, type OutputMode } from './answer.js';
+import { converse } from './conversation.js';
+import { CliUsageError } from './exit.js';
+import { collect, collectKeyValue, parseDecimal, parseInteger } from './parse.js';
+import { ProgressLine } from './progress-line.js';
+import { readPrompt, splitModelAndPrompt } from './prompt.js';
+
+/** As commander hands them over. */
+interface RunFlags {
+  promptFile?: string;
+  system?: string;
+  raw?: true;
+  echo?: true;
+  maxNewTokens?: number;
+  stop?: readonly string[];
+  seed?: number;
+  temperature?: number;
+  topP?: number;
+  topK?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  doSample: boolean;
+  device: string;
+  provider: string;
+  weightFormat?: LoadModelOptions['weightFormat'];
+  contextTokens?: number;
+  threads?: number;
+  sessionOption?: Readonly<Record<string, string>>;
+  offline?: true;
+  stats?: true;
+  json?: true;
+  jsonl?: true;
+  checkReference?: string;
+}
+
+export function runCommand(signal: AbortSignal): Command {
+  return new Command('run')
+    .description('one answer, streamed; without a prompt on a terminal: a conversation')
+    .argument(
+      '[model]',
+      `${catalogue.map((entry) => entry.name).join(', ')}, a folder or a .gguf file; default: $AIPC_MODEL`,
+    )
+    .argument('[prompt]', 'the prompt; else --prompt-file or standard input')
+    .option('--prompt-file <file>', 'read the prompt from a UTF-8 file')
+    .option('--system <text>', 'system message')
+    .option('--raw', 'the prompt is templated already: <|system|>...<|end|>...')
+    .option('--echo', 'print the prompt, too (return_full_text)')
+    .option('--max-new-tokens <n>', 'most tokens to generate (default: to the end of the context)', parseInteger)
+    .option('--stop <text>', 'end the answer at this text (repeatable)', collect)
+    .option('--seed <n>', 'seed for sampling', parseInteger)
+    .option('--temperature <t>', 'sample with this temperature', parseDecimal)
+    .option('--top-p <p>', 'sample from the likeliest tokens that reach probability p', parseDecimal)
+    .option('--top-k <k>', 'sample from the k likeliest tokens', parseInteger)
+    .option('--min-p <p>', 'sample from tokens at least p times as likely as the likeliest', parseDecimal)
+    .option('--repetition-penalty <r>', 'above 1: discourage repetition', parseDecimal)
+    .option('--no-do-sample', 'greedy, whatever the sampling options say')
+    .option('--device <device>', 'the hardware: auto, cpu', 'auto')
+    .option('--provider <provider>', 'the software way to it: auto, cpu', 'auto')
+    .addOption(new Option('--weight-format <format>', 'where aipc converts').choices(['int4', 'int8', 'fp16', 'fp32']))
+    .option('--context-tokens <n>', 'most tokens of prompt and answer together', parseInteger)
+    .option('--threads <n>', 'CPU threads', parseInteger)
+    .option('--session-option <key=value>', 'ONNX Runtime session configuration entry (repeatable)', collectKeyValue)
+    .option('--offline', 'download nothing')
+    .option('--stats', 'say on stderr what ran where and how fast')
+    .addOption(new Option('--json', 'print one JSON object at the end').conflicts(['jsonl', 'echo']))
+    .addOption(new Option('--jsonl', 'print one JSON object per part').conflicts(['json', 'echo']))
+    .option('--check-reference <file>', "compare the answer's token ids with those in a JSON file")
+    .addHelpText('after', `\nGreedy unless --temperature, --top-p, --top-k or --min-p is given.`)
+    .action((model: string | undefined, prompt: string | undefined, flags: RunFlags) =>
+      run(model, prompt, flags, signal),
+    );
+}
+
+async function run(
+  modelArgument: string | undefined,
+  promptArgument: string | undefined,
+  flags: RunFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  const { reference, prompt } = splitModelAndPrompt(modelArgument, promptArgument);
+  if (flags.raw === true && flags.system !== undefined) {
+    throw new CliUsageError('--raw and --system exclude each other: a raw prompt holds its own system message.');
+  }
+  const given = await readPrompt(prompt, flags.promptFile);
+  if (given === null && flags.raw === true) throw new CliUsageError('--raw needs a prompt.');
+  const options = generateOptions(flags, signal);
+  const model = await load(reference, flags, signal);
+  try {
+    if (model.notice !== null) process.stderr.write(`${model.notice}\n`);
+    if (given === null) {
+      await converse(model, { system: flags.system, options, stats: flags.stats === true });
+    } else {
+      await answerOnce(model, toInput(given, flags), options, {
+        mode: outputMode(flags),
+        echo: flags.echo === true,
+        stats: flags.stats === true,
+        referenceFile: flags.checkReference,
+      });
+    }
+  } finally {
+    await model.dispose();
+  }
+  signal.throwIfAborted();
+}
+
+async function load(reference: string, flags: RunFlags, signal: AbortSignal): Promise<Model> {
+  const progress = new ProgressLine();
+  try {
+    return await loadModel(reference, {
+      device: flags.device.toLowerCase(),
+      provider: flags.provider.toLowerCase(),
+      ...(flags.weightFormat === undefined ? {} : { weightFormat: flags.weightFormat }),
+      ...(flags.contextTokens === undefined ? {} : { contextTokens: flags.contextTokens }),
+      ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+      ...(flags.sessionOption === undefined ? {} : { sessionOptions: flags.sessionOption }),
+      download: flags.offline === true ? 'never' : 'if-missing',
+      maxSlots: 1, // one answer or one conversation
+      onProgress: progress.update,
+      signal,
+    });
+  } finally {
+    progress.end();
+  }
+}
+
+const samplingFlags = ['temperature', 'topP', 'topK', 'minP'] as const;
+
+function generateOptions(flags: RunFlags, signal: AbortSignal): GenerateOptions {
+  const ignored = flags.doSample ? [] : samplingFlags.filter((name) => flags[name] !== undefined);
+  if (ignored.length > 0) {
+    const names = ignored.map((name) => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`);
+    process.stderr.write(`--no-do-sample: greedy; ${names.join(', ')} ignored\n`);
+  }
+  return {
+    ...(flags.doSample ? {} : { doSample: false }),
+    ...Object.fromEntries(
+      ([...samplingFlags, 'repetitionPenalty', 'seed', 'maxNewTokens', 'stop'] as const).flatMap((name) =>
+        flags[name] === undefined ? [] : [[name, flags[name]]],
+      ),
+    ),
+    signal,
+  };
+}
+
+function toInput(prompt: string, flags: RunFlags): GenerationInput {
+  if (flags.raw === true) return { prompt };
+  if (flags.system === undefined) return prompt;
+  return {
+    messages: [
+      { role: 'system', content: flags.system },
+      { role: 'user', content: prompt },
+    ],
+  };
+}
+
+function outputMode(flags: RunFlags): OutputMode {
+  if (flags.json === true) return 'json';
+  return flags.jsonl === true ? 'jsonl' : 'text';
+}
