@@ -1,8 +1,29 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTokenizer } from '../tokenizer/create-tokenizer.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import type { ChatMessage, PromptPiece } from './message.js';
 import { createChatTemplate, type ChatTemplate } from './template.js';
 
-const PHI_3 = [
+interface TokenizerJson {
+  readonly added_tokens: { id: number; content: string; rstrip: boolean }[];
+  readonly model: { readonly vocab: Readonly<Record<string, number>> };
+}
+
+/** A small vocabulary with all control tokens of the model that it stands for. */
+function tokenizerOf(family: string, controlTokens: readonly string[]): Tokenizer {
+  const file = new URL(`../../../test/golden/tokenizer/${family}.tokenizer.json`, import.meta.url);
+  const json = JSON.parse(readFileSync(file, 'utf8')) as TokenizerJson;
+  const known = json.added_tokens.map(({ content }) => content);
+  const size = Math.max(...Object.values(json.model.vocab), ...json.added_tokens.map(({ id }) => id)) + 1;
+  for (const [i, content] of controlTokens.filter((token) => !known.includes(token)).entries()) {
+    const flags = { single_word: false, lstrip: false, rstrip: family === 'phi3', normalized: false, special: true };
+    json.added_tokens.push({ id: size + i, content, ...flags });
+  }
+  return createTokenizer({ tokenizerJson: json });
+}
+
+const phi3 = tokenizerOf('phi3', [
   ...['<unk>', '<s>', '</s>', '<|endoftext|>', '<|assistant|>', '<|placeholder1|>', '<|placeholder2|>'],
   ...[
     '<|placeholder3|>',
@@ -13,32 +34,18 @@ const PHI_3 = [
     '<|placeholder6|>',
     '<|user|>',
   ],
-];
-const SMOLLM2 = [
+]);
+const smollm2 = tokenizerOf('smollm2', [
   ...['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<repo_name>', '<reponame>', '<file_sep>', '<filename>'],
   ...['<gh_stars>', '<issue_start>', '<issue_comment>', '<issue_closed>', '<jupyter_start>', '<jupyter_text>'],
   ...['<jupyter_code>', '<jupyter_output>', '<jupyter_script>', '<empty_output>'],
-];
+]);
+const PHI_3 = [...phi3.addedTokens.keys()];
 
-/**
- * The control tokens that a tokenizer finds: leftmost, longest first, as Hugging Face's added tokens, in the pieces
- * as one text; a match that touches a 'text' piece is none, and the search goes on behind its first character.
- */
-function controlTokensIn(pieces: readonly PromptPiece[], controlTokens: readonly string[]): string[] {
-  const text = pieces.map((piece) => piece.text).join('');
-  const mayParse = pieces.flatMap((piece) =>
-    Array.from({ length: piece.text.length }, () => piece.specialTokens === 'parse'),
-  );
-  const longestFirst = [...controlTokens].sort((a, b) => b.length - a.length);
-  const found: string[] = [];
-  for (let at = 0; at < text.length;) {
-    const match = longestFirst.find(
-      (token) => text.startsWith(token, at) && mayParse.slice(at, at + token.length).every(Boolean),
-    );
-    if (match !== undefined) found.push(match);
-    at += match?.length ?? 1;
-  }
-  return found;
+/** The control tokens that the model would read, in their order. */
+function controlTokensIn(pieces: readonly PromptPiece[], tokenizer: Tokenizer): number[] {
+  const added = new Set(tokenizer.addedTokens.values());
+  return [...tokenizer.encodePieces(pieces)].filter((id) => added.has(id));
 }
 
 /** Texts made to become this token: whole, nested, cut, repeated, in another case, split by what a template may drop. */
@@ -70,6 +77,38 @@ function lookAlikes(token: string): string[] {
   ];
 }
 
+/** Texts put together at random, the same every time, of parts of control tokens and of what templates look for. */
+function mixtures(controlTokens: readonly string[], seed: number): string[] {
+  const parts = [
+    ' ',
+    '\n',
+    '<',
+    '|',
+    '>',
+    '<|',
+    '|>',
+    '</think>',
+    'end',
+    'user',
+    'x',
+    '</',
+    '<|en',
+    'd|>',
+    '\uFDD1',
+    '<s',
+    's>',
+  ];
+  parts.push(...controlTokens);
+  let state = seed;
+  const below = (limit: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes' generator
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+  return Array.from({ length: 50 }, () =>
+    Array.from({ length: 1 + below(7) }, () => parts[below(parts.length)]).join(''),
+  );
+}
+
 const TEMPLATES: Record<string, string> = {
   plain: "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '<|end|><|im_end|>' }}{% endfor %}",
   trimming: "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content | trim + '<|end|><|im_end|>' }}{% endfor %}",
@@ -95,32 +134,35 @@ const TEMPLATES: Record<string, string> = {
 };
 
 describe.each([
-  ['Phi-3', PHI_3],
-  ['SmolLM2', SMOLLM2],
-])("no text becomes one of %s's control tokens", (_, controlTokens) => {
-  describe.each(Object.entries(TEMPLATES))('through a template: %s', (name, source) => {
+  ['Phi-3', phi3],
+  ['SmolLM2', smollm2],
+])("no text becomes one of %s's control tokens", (_, tokenizer) => {
+  const controlTokens = [...tokenizer.addedTokens.keys()];
+
+  describe.each(Object.entries(TEMPLATES))('through a template: %s', (_, source) => {
     let template: ChatTemplate;
     beforeAll(() => {
       template = createChatTemplate({ source, controlTokens });
     });
     afterAll(() => template.dispose());
 
-    it("whatever the text: the prompt has the template's control tokens, each in its place", async () => {
-      const count = async (contents: readonly string[]) => {
+    it("whatever the text: the prompt has the template's control tokens alone, in their order", async () => {
+      const controlTokensOf = async (contents: readonly string[]) => {
         const messages = contents.map((content, i): ChatMessage => ({
           role: i % 2 === 0 ? 'user' : 'assistant',
           content,
         }));
-        return controlTokensIn(await template.render(messages, { addGenerationPrompt: true }), controlTokens);
+        return controlTokensIn(await template.render(messages, { addGenerationPrompt: true }), tokenizer);
       };
-      for (const token of controlTokens) {
-        // Many to a conversation, since each render takes milliseconds; then in other orders, to meet other neighbours.
-        const contents = lookAlikes(token);
-        const neutral = await count(contents.map(() => 'neutral'));
-        expect(await count(contents)).toEqual(neutral);
-        expect(await count(contents.toReversed())).toEqual(neutral);
+      // Many to a conversation, since each render takes milliseconds; then in other orders, to meet other neighbours.
+      for (const contents of [
+        ...controlTokens.map(lookAlikes),
+        ...[1, 2, 3, 4].map((n) => mixtures(controlTokens, n)),
+      ]) {
+        const neutral = await controlTokensOf(contents.map(() => 'neutral'));
+        expect(await controlTokensOf(contents)).toEqual(neutral);
+        expect(await controlTokensOf(contents.toReversed())).toEqual(neutral);
       }
-      expect(name).toBeTruthy();
     });
   });
 });
@@ -134,7 +176,7 @@ describe('a template that searches for what is no control token', () => {
     const messages: ChatMessage[] = [{ role: 'assistant', content: '<think>a < b</think> c <|end|> d > e' }];
     const pieces = await template.render(messages, { addGenerationPrompt: true });
     expect(pieces.map(({ text }) => text).join('')).toBe('<|user|>c <|end|> d > e<|end|>');
-    expect(controlTokensIn(pieces, PHI_3)).toEqual(['<|user|>', '<|end|>']);
+    expect(controlTokensIn(pieces, phi3)).toEqual([phi3.addedTokens.get('<|user|>'), phi3.addedTokens.get('<|end|>')]);
   });
 });
 

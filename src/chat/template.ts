@@ -19,7 +19,7 @@ export interface ChatTemplateOptions {
   readonly eosToken?: string;
   readonly unkToken?: string;
   readonly padToken?: string;
-  /** The contents of the vocabulary's special tokens: text must not turn into them. */
+  /** The contents of the vocabulary's added tokens (Tokenizer.addedTokens): text must not turn into them. */
   readonly controlTokens: Iterable<string>;
 }
 
