@@ -62,37 +62,27 @@ export function quantiseRows(weights: Float32Array, columnCount: number, format:
   const scales = new Float32Array(rowCount * blocksPerRow);
   const zeroPoints = symmetric ? null : new Uint8Array(rowCount * zeroPointBytesPerRow);
   const midpoint = 1 << (bits - 1);
+  const maxValue = (1 << bits) - 1;
+
+  const bitPatterns = new Int32Array(weights.buffer, weights.byteOffset, weights.length);
 
   for (let row = 0; row < rowCount; row++) {
     for (let block = 0; block < blocksPerRow; block++) {
       const start = row * columnCount + block * blockSize;
       const end = Math.min(start + blockSize, (row + 1) * columnCount);
-      // Typed-array reads below are in bounds by construction; a check on each would halve the speed.
-      let min = Infinity;
-      let max = -Infinity;
-      let nonFinite = 0; // v - v is 0 for every finite v and NaN for any other
-      for (let i = start; i < end; i++) {
-        const v = weights[i] as number;
-        if (v < min) min = v;
-        if (v > max) max = v;
-        nonFinite += v - v;
-      }
-      if (nonFinite !== 0) {
-        throw new ModelFormatError(
-          'FILE_MALFORMED',
-          `Weights contain NaN or infinity at row ${row}, columns ${start - row * columnCount} to ${end - row * columnCount - 1}.`,
-          { details: { row } },
-        );
-      }
       let scale: number;
-      let zeroPoint: number;
+      let zeroPoint = midpoint;
       if (symmetric) {
-        // The larger half goes to the negative side, which has one step more: scale = -(signed absmax) / midpoint.
-        scale = Math.fround(-(Math.abs(max) > Math.abs(min) ? max : min) / midpoint);
-        zeroPoint = midpoint;
+        // The larger half goes to the negative side, which has one step more.
+        scale = Math.fround(-signedAbsMax(weights, bitPatterns, start, end) / midpoint);
       } else {
-        ({ scale, zeroPoint } = asymmetricRange(min, max, (1 << bits) - 1));
+        const low = Math.min(minimum(weights, start, end), 0);
+        const high = Math.max(maximum(weights, start, end), 0);
+        // Widened to contain 0, so that a weight of 0 stays exactly 0.
+        scale = Math.fround(Math.fround(high - low) / maxValue);
+        zeroPoint = scale === 0 ? 0 : Math.min(Math.floor(Math.fround(-low / scale) + 0.5), maxValue);
       }
+      if (!Number.isFinite(scale)) throw notFinite(row, start - row * columnCount, end - row * columnCount);
       scales[row * blocksPerRow + block] = scale;
       if (zeroPoints !== null) {
         const at = row * zeroPointBytesPerRow;
@@ -130,13 +120,54 @@ function round(weight: number, reciprocalScale: number, zeroPoint: number, max: 
   return q > 0 ? (q < max ? (q + 0.5) | 0 : max) : 0;
 }
 
-/** The range is widened to contain 0, so that a weight of 0 stays exactly 0. */
-function asymmetricRange(min: number, max: number, levels: number): { scale: number; zeroPoint: number } {
-  const low = Math.min(min, 0);
-  const scale = Math.fround(Math.fround(Math.max(max, 0) - low) / levels);
-  if (scale === 0) return { scale, zeroPoint: 0 };
-  const zeroPoint = Math.floor(Math.fround(-low / scale) + 0.5);
-  return { scale, zeroPoint: Math.min(zeroPoint, levels) };
+// The scans below read in bounds by construction (start < end <= length); a check on each read would halve the speed.
+
+/**
+ * The value of largest magnitude, the negative one of two equals, the first of zeros; NaN or infinite if any value is.
+ * Compares bit patterns with the sign moved below the magnitude, as integers: twice as fast as tracking two extremes.
+ */
+function signedAbsMax(weights: Float32Array, bitPatterns: Int32Array, start: number, end: number): number {
+  let largest = -0x80000000;
+  let at = start;
+  for (let i = start; i < end; i++) {
+    const bits = bitPatterns[i] as number;
+    const key = ((bits << 1) | (bits >>> 31)) ^ 0x80000000;
+    if (key > largest) {
+      largest = key;
+      at = i;
+    }
+  }
+  const value = weights[at] as number;
+  return value === 0 ? (weights[start] as number) : value;
+}
+
+/** NaN if there is one. */
+function minimum(weights: Float32Array, start: number, end: number): number {
+  let min = weights[start] as number;
+  let nonFinite = 0; // v - v is 0 for every finite v and NaN for any other
+  for (let i = start; i < end; i++) {
+    const v = weights[i] as number;
+    if (v < min) min = v;
+    nonFinite += v - v;
+  }
+  return min + nonFinite;
+}
+
+function maximum(weights: Float32Array, start: number, end: number): number {
+  let max = weights[start] as number;
+  for (let i = start; i < end; i++) {
+    const v = weights[i] as number;
+    if (v > max) max = v;
+  }
+  return max;
+}
+
+function notFinite(row: number, firstColumn: number, endColumn: number): ModelFormatError {
+  return new ModelFormatError(
+    'FILE_MALFORMED',
+    `Weights contain NaN or infinity at row ${row}, columns ${firstColumn} to ${endColumn - 1}.`,
+    { details: { row } },
+  );
 }
 
 /** With an odd number of blocks ONNX Runtime fills the unused high nibble with the midpoint. */
