@@ -47,7 +47,7 @@ describe('createPartialFolder', () => {
     const partial = await createPartialFolder(target, roomy);
     writeFileSync(path.join(partial.path, 'a'), 'new');
     expect(existsSync(target)).toBe(false);
-    await partial.commit();
+    await partial.commit('test', false);
     expect(readdirSync(parent)).toEqual(['model']);
     expect(readFileSync(path.join(target, 'a'), 'utf8')).toBe('new');
     await partial.discard();
@@ -68,12 +68,29 @@ describe('createPartialFolder', () => {
     expect(readdirSync(parent)).toEqual([]);
   });
 
-  it('replaces what was at the target as a whole', async () => {
+  it('takes the place of an empty folder', async () => {
     mkdirSync(target);
-    writeFileSync(path.join(target, 'old'), 'old');
+    const partial = await createPartialFolder(target, roomy);
+    writeFileSync(path.join(partial.path, 'a'), 'new');
+    await partial.commit('test', false);
+    expect(readdirSync(target)).toEqual(['a']);
+  });
+
+  it('does not take the place of a folder that was filled meanwhile', async () => {
+    const partial = await createPartialFolder(target, roomy);
+    mkdirSync(target);
+    writeFileSync(path.join(target, 'aipc.json'), '{}');
+    await expect(partial.commit('test', false)).rejects.toMatchObject({ code: 'OPTION_INVALID' });
+    await partial.discard();
+    expect(readdirSync(parent)).toEqual(['model']);
+  });
+
+  it('replaces an exported model as a whole when forced', async () => {
+    mkdirSync(target);
+    writeFileSync(path.join(target, 'aipc.json'), '{}');
     const partial = await createPartialFolder(target, roomy);
     writeFileSync(path.join(partial.path, 'new'), 'new');
-    await partial.commit();
+    await partial.commit('test', true);
     expect(readdirSync(target)).toEqual(['new']);
     expect(readdirSync(parent)).toEqual(['model']);
   });

@@ -5,7 +5,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,8 +27,11 @@ const HOST_TAG = createHash('sha256').update(hostname()).digest('hex').slice(0, 
 export interface PartialFolder {
   /** Absolute path of the temporary folder; it exists and is empty. */
   readonly path: string;
-  /** Moves everything to the target's name. */
-  commit(): Promise<void>;
+  /**
+   * Moves everything to the target's name. The target is checked again, by the same rules as checkTargetFolder's:
+   * another export may have been quicker.
+   */
+  commit(where: string, force: boolean): Promise<void>;
   /** Removes the temporary folder. Harmless after commit and when called twice. */
   discard(): Promise<void>;
 }
@@ -71,8 +74,10 @@ export async function createPartialFolder(
   const release = removeOnSignal(folder);
   return {
     path: folder,
-    async commit() {
-      await replace(folder, target);
+    async commit(where, force) {
+      await checkTargetFolder(where, target, force);
+      if (force) await replace(folder, target);
+      else await moveIntoPlace(where, folder, target);
       await syncFolder(parent);
       release();
     },
@@ -123,26 +128,37 @@ function removeOnSignal(folder: string): () => void {
   return release;
 }
 
+/** The file system decides between two that come at once: it renames over an empty folder at most. */
+async function moveIntoPlace(where: string, folder: string, target: string): Promise<void> {
+  // Windows does not even rename over an empty one.
+  await rmdir(target).catch((error: unknown) => {
+    if (!hasCode(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
+  });
+  try {
+    await renamePatiently(folder, target);
+  } catch (error) {
+    await checkTargetFolder(where, target, false);
+    throw error;
+  }
+}
+
 /** Puts `folder` in place of `target`; what was there goes only once the new one stands. */
 async function replace(folder: string, target: string): Promise<void> {
   const old = folder + REPLACED_SUFFIX;
-  const exists = await stat(target).then(
+  const existed = await renamePatiently(target, old).then(
     () => true,
     (error: unknown) => {
       if (hasCode(error, 'ENOENT')) return false;
       throw error;
     },
   );
-  const hadContent = exists && (await readdir(target)).length > 0;
-  if (hadContent) await renamePatiently(target, old);
-  else if (exists) await rmdir(target);
   try {
     await renamePatiently(folder, target);
   } catch (error) {
-    if (hadContent) await renamePatiently(old, target);
+    if (existed) await renamePatiently(old, target);
     throw error;
   }
-  if (hadContent) await rm(old, { recursive: true, force: true, maxRetries: 5 });
+  if (existed) await rm(old, { recursive: true, force: true, maxRetries: 5 });
 }
 
 async function renamePatiently(from: string, to: string): Promise<void> {

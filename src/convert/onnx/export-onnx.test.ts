@@ -184,6 +184,17 @@ describe('exportOnnx', () => {
     expect(readdirSync(parent)).toEqual(['model']);
   });
 
+  it('lets the first of two exports to one target win, and leaves nothing of the other', async () => {
+    const source = memorySource(TINY_CONFIG);
+    const outcomes = await Promise.allSettled([
+      exportOnnx({ source, outputFolder }),
+      exportOnnx({ source, outputFolder }),
+    ]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'OPTION_INVALID' } });
+    expect(readdirSync(parent)).toEqual(['model']);
+  });
+
   it('refuses weights that contradict the configuration', async () => {
     const shapes = tensorShapes(TINY_CONFIG).set('model.layers.1.mlp.down_proj.weight', [32, 47]);
     await expect(exportOnnx({ source: memorySource(TINY_CONFIG, shapes), outputFolder })).rejects.toMatchObject({

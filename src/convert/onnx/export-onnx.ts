@@ -149,7 +149,7 @@ export async function exportOnnx(options: ExportOnnxOptions): Promise<ExportSumm
         files.push({ name, bytes: await syncFile(file(name)) });
       }
       signal?.throwIfAborted();
-      await partial.commit();
+      await partial.commit('exportOnnx', force);
       return {
         folder: target,
         files,
