@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { skippedTests } from './test/skipped-tests.js';
 
 // Tests run on the compiled package in dist/: worker threads and child processes are then the real ones.
 export default defineConfig({
@@ -8,6 +9,6 @@ export default defineConfig({
     hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 2,
-    reporters: ['default'],
+    reporters: ['default', skippedTests],
   },
 });

@@ -14,7 +14,8 @@ export const CONFIG_LIMITS = {
   layerCount: { min: 1, max: 1024 },
   headCount: { min: 1, max: 1024 },
   headSize: { min: 2, max: 1024 },
-  contextTokens: { min: 1, max: 1 << 24 },
+  // Eight times the longest Phi; an export writes a rotary table of this many rows.
+  contextTokens: { min: 1, max: 1 << 20 },
   slidingWindow: { min: 1, max: 1 << 24 },
   ropeTheta: { min: 1, max: 1e12 },
   rmsNormEpsilon: { min: 1e-12, max: 0.1 },
