@@ -81,7 +81,7 @@ async function resolvePath(reference: string): Promise<ResolvedModel> {
   throw new NotFoundError(
     'MODEL_NOT_FOUND',
     `'${reference}' ${what}. Known models: ${names}; or give a folder of Hugging Face weights, an ONNX model folder ` +
-      'or a .gguf file.',
+      'or a .gguf file. This version fetches nothing from Hugging Face: download such a model first.',
     { details: { reference, known: catalogue.map((known) => known.name) } },
   );
 }
