@@ -106,14 +106,24 @@ export function findOnnxRuntimeLibrary(environment: NodeJS.ProcessEnv = process.
   });
 }
 
-let isConfigured = false;
+/** koffi takes its configuration only before the first library is loaded, which a program around aipc may have done. */
+function configureCalls(): void {
+  if ((koffi.config().async_stack_size ?? 0) >= ASYNC_STACK_BYTES) return;
+  try {
+    koffi.config({ async_stack_size: ASYNC_STACK_BYTES, resident_async_pools: RESIDENT_ASYNC_POOLS });
+  } catch (cause) {
+    throw new EngineError(
+      'RUNTIME_INCOMPATIBLE',
+      'koffi was used before aipc with too small a stack for asynchronous calls. Before its first use, call ' +
+        `koffi.config({ async_stack_size: ${ASYNC_STACK_BYTES} }), or load the model first.`,
+      { cause },
+    );
+  }
+}
 
 /** Loads a library; throws RUNTIME_INCOMPATIBLE when the system refuses it. */
 export function loadNativeLibrary(file: string): LibraryHandle {
-  if (!isConfigured) {
-    koffi.config({ async_stack_size: ASYNC_STACK_BYTES, resident_async_pools: RESIDENT_ASYNC_POOLS });
-    isConfigured = true;
-  }
+  configureCalls();
   try {
     if (process.platform === 'win32') {
       // So that the libraries beside it (DirectML.dll) are found before older ones in System32.

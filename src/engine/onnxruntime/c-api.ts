@@ -150,6 +150,7 @@ const VOID_FUNCTIONS: Readonly<Record<keyof VoidFunctions, Declaration>> = {
 
 /** The long calls, made on one of libuv's threads. */
 interface AsyncFunctions {
+  createEnv(logLevel: number, id: string): Promise<Pointer>;
   createSession(env: Pointer, path: string, options: Pointer): Promise<Pointer>;
   runWithBinding(session: Pointer, options: Pointer, binding: Pointer): Promise<void>;
   releaseSession(session: Pointer): Promise<void>;
@@ -188,20 +189,21 @@ function filled([pointer]: PointerOut): Pointer {
 
 type AnyFunction = (...parameters: unknown[]) => unknown;
 
-const loaded = new Map<string, OrtApi>();
+const loaded = new Map<string, Promise<OrtApi>>();
 
 /** The API of the library that ONNXRUNTIME_LIB_DIR or onnxruntime-node gives; loaded once for each path. */
-export function loadOrtApi(): OrtApi {
+export async function loadOrtApi(): Promise<OrtApi> {
   const file = findOnnxRuntimeLibrary();
   let api = loaded.get(file);
   if (api === undefined) {
     api = bindLibrary(file);
     loaded.set(file, api);
+    api.catch(() => loaded.delete(file)); // so that a repaired installation is tried again
   }
   return api;
 }
 
-function bindLibrary(file: string): OrtApi {
+async function bindLibrary(file: string): Promise<OrtApi> {
   const library = loadNativeLibrary(file);
   const incompatible = (found: string): EngineError =>
     new EngineError(
@@ -254,12 +256,14 @@ function bindLibrary(file: string): OrtApi {
         else reject(error);
       });
     });
+  const create = async (name: keyof StatusFunctions, parameters: unknown[]): Promise<Pointer> => {
+    const out: PointerOut = [null];
+    check(name, await later(raw[name], [...parameters, out]));
+    return filled(out);
+  };
   const async: AsyncFunctions = {
-    createSession: async (...given) => {
-      const out: PointerOut = [null];
-      check('CreateSession', await later(raw['CreateSession'], [...given, out]));
-      return filled(out);
-    },
+    createEnv: (...given) => create('CreateEnv', given),
+    createSession: (...given) => create('CreateSession', given),
     runWithBinding: async (...given) => check('RunWithBinding', await later(raw['RunWithBinding'], given)),
     releaseSession: async (...given) => {
       await later(functions['ReleaseSession'], given);
@@ -275,7 +279,7 @@ function bindLibrary(file: string): OrtApi {
     async,
     version,
     library,
-    env: takePointer((out) => api.CreateEnv(LOG_ERRORS, 'aipc', out)),
+    env: await async.createEnv(LOG_ERRORS, 'aipc'), // registers every operator: tens of milliseconds
     allocator: takePointer((out) => api.GetAllocatorWithDefaultOptions(out)),
     cpuMemory: takePointer((out) => api.CreateCpuMemoryInfo(DEVICE_ALLOCATOR, DEFAULT_MEMORY, out)),
   };

@@ -21,6 +21,8 @@ export interface ModelOutline {
   readonly operators: ReadonlySet<string>;
   /** The model file and each external file, once. */
   readonly fileBytes: number;
+  /** Bytes of initialisers by TensorProto.DataType, inside and outside the model file. */
+  readonly weightBytes: ReadonlyMap<number, number>;
 }
 
 /** A field of a message: its number, and where its bytes are (length-delimited) or its value (varint). */
@@ -121,9 +123,11 @@ class ProtoReader {
   }
 }
 
-interface ExternalData {
-  readonly location: string;
-  readonly endBytes: number;
+interface Initialiser {
+  readonly elementType: number;
+  readonly bytes: number;
+  /** Where its bytes are if not in the model file, and how long that file must be. */
+  readonly external: { readonly location: string; readonly endBytes: number } | undefined;
 }
 
 /** Reads the outline of `modelFile`. Throws MODEL_FILE_MISSING, FILE_TRUNCATED, FILE_MALFORMED. */
@@ -134,6 +138,7 @@ export async function readModelOutline(modelFile: string): Promise<ModelOutline>
     const reader = new ProtoReader(handle, modelFile, size);
     const inputTypes = new Map<string, number>();
     const operators = new Set<string>();
+    const weightBytes = new Map<number, number>();
     /** For each external file, how many bytes it must have. */
     const external = new Map<string, number>();
     let hasGraph = false;
@@ -143,9 +148,11 @@ export async function readModelOutline(modelFile: string): Promise<ModelOutline>
       for await (const entry of reader.fields(field.start, field.end)) {
         if (entry.number === 1) operators.add(await readOperator(reader, entry));
         else if (entry.number === 5) {
-          const data = await readExternalData(reader, entry);
-          if (data !== undefined) {
-            external.set(data.location, Math.max(external.get(data.location) ?? 0, data.endBytes));
+          const weight = await readInitialiser(reader, entry);
+          weightBytes.set(weight.elementType, (weightBytes.get(weight.elementType) ?? 0) + weight.bytes);
+          if (weight.external !== undefined) {
+            const { location, endBytes } = weight.external;
+            external.set(location, Math.max(external.get(location) ?? 0, endBytes));
           }
         } else if (entry.number === 11) {
           const { name, elementType } = await readValueInfo(reader, entry);
@@ -158,7 +165,7 @@ export async function readModelOutline(modelFile: string): Promise<ModelOutline>
     for (const [location, neededBytes] of external) {
       fileBytes += await checkExternalFile(modelFile, location, neededBytes, reader);
     }
-    return { inputTypes, operators, fileBytes };
+    return { inputTypes, operators, fileBytes, weightBytes };
   } finally {
     await handle.close();
   }
@@ -199,9 +206,11 @@ async function readValueInfo(reader: ProtoReader, info: Field): Promise<{ name: 
   return { name, elementType };
 }
 
-async function readExternalData(reader: ProtoReader, tensor: Field): Promise<ExternalData | undefined> {
+async function readInitialiser(reader: ProtoReader, tensor: Field): Promise<Initialiser> {
   const entries = new Map<string, string>();
+  let elementType = 0;
   for await (const field of reader.fields(tensor.start, tensor.end)) {
+    if (field.number === 2) elementType = field.value; // TensorProto.data_type
     if (field.number !== 13) continue; // TensorProto.external_data: StringStringEntryProto
     let key = '';
     let value = '';
@@ -212,12 +221,13 @@ async function readExternalData(reader: ProtoReader, tensor: Field): Promise<Ext
     entries.set(key, value);
   }
   const location = entries.get('location');
-  if (location === undefined) return undefined;
-  const endBytes = Number(entries.get('offset') ?? 0) + Number(entries.get('length') ?? 0);
-  if (!Number.isSafeInteger(endBytes) || endBytes < 0) {
+  if (location === undefined) return { elementType, bytes: tensor.end - tensor.start, external: undefined };
+  const bytes = Number(entries.get('length') ?? 0);
+  const endBytes = Number(entries.get('offset') ?? 0) + bytes;
+  if (!Number.isSafeInteger(endBytes) || bytes < 0 || endBytes < bytes) {
     throw reader.malformed(`a tensor in ${location} ends at byte ${endBytes}`);
   }
-  return { location, endBytes };
+  return { elementType, bytes, external: { location, endBytes } };
 }
 
 async function checkExternalFile(

@@ -1,0 +1,96 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MAX_CONFIG_BYTES, readGenaiConfig } from './genai-config.js';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'aipc-genai-config-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const decoder = {
+  filename: 'model.onnx',
+  head_size: 96,
+  num_hidden_layers: 32,
+  num_key_value_heads: 32,
+  session_options: { intra_op_num_threads: 3, enable_mem_pattern: true, log_id: 'x', provider_options: [{ cuda: {} }] },
+  inputs: { input_ids: 'ids', attention_mask: 'mask', past_key_names: 'p.%d.k', past_value_names: 'p.%d.v' },
+  outputs: { logits: 'scores', present_key_names: 'n.%d.k', present_value_names: 'n.%d.v' },
+};
+const model = { context_length: 4096, vocab_size: 32064, eos_token_id: [1], decoder };
+const read = async (content: unknown): ReturnType<typeof readGenaiConfig> => {
+  const text = typeof content === 'string' ? content : JSON.stringify(content);
+  await writeFile(path.join(folder, 'genai_config.json'), text);
+  return readGenaiConfig(folder);
+};
+const withDecoder = (changes: object): object => ({ model: { ...model, decoder: { ...decoder, ...changes } } });
+
+describe('readGenaiConfig', () => {
+  it('reads sizes, names and scalar session options', async () => {
+    expect(await read({ model, search: { max_length: 4096 } })).toEqual({
+      file: path.join(folder, 'genai_config.json'),
+      modelFile: path.join(folder, 'model.onnx'),
+      contextTokens: 4096,
+      vocabularySize: 32064,
+      layers: 32,
+      kvHeads: 32,
+      headSize: 96,
+      inputIds: 'ids',
+      attentionMask: 'mask',
+      positionIds: 'position_ids',
+      logits: 'scores',
+      pastKey: 'p.%d.k',
+      pastValue: 'p.%d.v',
+      presentKey: 'n.%d.k',
+      presentValue: 'n.%d.v',
+      sessionOptions: { intra_op_num_threads: '3', enable_mem_pattern: 'true', log_id: 'x' },
+    });
+  });
+
+  it("takes genai's own names where the file gives none", async () => {
+    const config = await read(withDecoder({ inputs: {}, outputs: {}, session_options: undefined }));
+    expect(config).toMatchObject({ inputIds: 'input_ids', pastKey: 'past_key_values.%d.key', sessionOptions: {} });
+  });
+
+  it.each([
+    ['no JSON', '{"model":'],
+    ['a list', []],
+    ['no model', {}],
+    ['no decoder', { model: { ...model, decoder: undefined } }],
+    ['no context', { model: { ...model, context_length: undefined } }],
+    ['an endless context', { model: { ...model, context_length: 1e15 } }],
+    ['no vocabulary', { model: { ...model, vocab_size: 0 } }],
+    ['half a layer', withDecoder({ num_hidden_layers: 1.5 })],
+    ['a million layers', withDecoder({ num_hidden_layers: 1e6 })],
+    ['text for heads', withDecoder({ num_key_value_heads: '32' })],
+    ['a name that is no text', withDecoder({ inputs: { input_ids: 5 } })],
+    ['a template without a layer', withDecoder({ inputs: { past_key_names: 'past.key' } })],
+    ['a template with two layers', withDecoder({ outputs: { present_key_names: '%d.%d' } })],
+    ['a path out of the folder', withDecoder({ filename: '../model.onnx' })],
+    ['an absolute path', withDecoder({ filename: '/etc/passwd' })],
+    ['a Windows path', withDecoder({ filename: 'C:\\model.onnx' })],
+    ['the folder itself', withDecoder({ filename: '.' })],
+  ])('refuses %s', async (_, content) => {
+    await expect(read(content)).rejects.toMatchObject({ name: 'ModelFormatError', code: 'FILE_MALFORMED' });
+  });
+
+  it('names the field, what was found and what is allowed', async () => {
+    await expect(read(withDecoder({ head_size: -3 }))).rejects.toThrow(
+      /genai_config\.json: model\.decoder\.head_size must be an integer from 1 to 4096, found -3/,
+    );
+  });
+
+  it('refuses decoders in several graphs', async () => {
+    await expect(read(withDecoder({ pipeline: [{}] }))).rejects.toMatchObject({ code: 'MODEL_FEATURE_UNSUPPORTED' });
+  });
+
+  it('does not read huge files', async () => {
+    await expect(read(' '.repeat(MAX_CONFIG_BYTES + 1))).rejects.toMatchObject({ code: 'FILE_LIMIT_EXCEEDED' });
+  });
+
+  it('says when there is none', async () => {
+    await expect(readGenaiConfig(path.join(folder, 'nowhere'))).rejects.toMatchObject({ code: 'MODEL_FILE_MISSING' });
+  });
+});

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { planRuns, ropeRegime } from './run-plan.js';
+
+const limits = { ropeBoundaries: [100], maxBatch: 2, prefillChunkTokens: 4 };
+const step = (length: number, count: number, logitsRows = 0, finalLength = length + count) => ({
+  slot: { length },
+  tokens: new Int32Array(count),
+  finalLength,
+  logitsRows,
+});
+
+describe('planRuns', () => {
+  it('cuts a prompt into chunks and says which rows of logits each gives', () => {
+    expect(planRuns([step(0, 10, 5)], limits)).toEqual([
+      [{ step: 0, from: 0, to: 4, firstLogitsRow: 0, logitsRows: 0 }],
+      [{ step: 0, from: 4, to: 8, firstLogitsRow: 0, logitsRows: 3 }],
+      [{ step: 0, from: 8, to: 10, firstLogitsRow: 3, logitsRows: 2 }],
+    ]);
+  });
+
+  it('gathers one-token steps into batches of at most maxBatch', () => {
+    const runs = planRuns([step(5, 1, 1), step(7, 3), step(9, 1, 1), step(4, 1, 1)], limits);
+    expect(runs.map((run) => run.map((part) => part.step))).toEqual([[0, 2], [1], [3]]);
+  });
+
+  it('never batches the first token of an empty slot', () => {
+    const runs = planRuns([step(0, 1), step(5, 1)], limits);
+    expect(runs.map((run) => run.map((part) => part.step))).toEqual([[0], [1]]);
+  });
+
+  it('keeps rope regimes in batches of their own', () => {
+    const runs = planRuns([step(99, 1), step(100, 1), step(5, 1, 0, 200), step(6, 1)], limits);
+    expect(runs.map((run) => run.map((part) => part.step))).toEqual([
+      [0, 3],
+      [1, 2],
+    ]);
+  });
+});
+
+describe('ropeRegime', () => {
+  it('changes with the token behind the boundary', () => {
+    expect([99, 100, 101].map((length) => ropeRegime(limits, length))).toEqual([0, 0, 1]);
+  });
+});
