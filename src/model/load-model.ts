@@ -6,8 +6,7 @@ import { loadChatTemplate } from '../chat/load-template.js';
 import type { ChatTemplate } from '../chat/template.js';
 import type { WeightFormat } from '../convert/recipe.js';
 import { readGenaiConfig } from '../engine/onnxruntime/genai-config.js';
-import { loadOrtApi } from '../engine/onnxruntime/c-api.js';
-import { createOnnxRuntimeEngine } from '../engine/onnxruntime/onnxruntime-engine.js';
+import { createOnnxRuntimeEngine, onnxRuntimeVersion } from '../engine/onnxruntime/onnxruntime-engine.js';
 import { NotFoundError, OptionError } from '../errors.js';
 import { Scheduler } from '../generation/scheduler.js';
 import { ensureConverted } from '../models/conversion-cache.js';
@@ -119,7 +118,7 @@ async function onnxFolderOf(model: ResolvedModel, options: LoadModelOptions): Pr
   if (model.kind === 'weights') {
     return ensureConverted(model, {
       weights: { weightFormat: options.weightFormat ?? model.defaultWeightFormat },
-      runtimeVersion: loadOrtApi().version,
+      runtimeVersion: await onnxRuntimeVersion(),
       onProgress,
       signal,
     });

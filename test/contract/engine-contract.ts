@@ -227,19 +227,25 @@ export function describeEngineContract(
       for (const { row, history } of sequences) expectSame(row, await reference(history));
     });
 
-    it('a slot filled to its capacity stays right while others decode', async ({ skip }) => {
+    it('slots filled to their capacity and to the end of the context stay right while others decode', async ({
+      skip,
+    }) => {
       skip(engine.limits.maxSlots < 3, 'this engine has fewer than three slots');
-      const slots = [await open(), await open(20), await open()] as const;
-      await feed(slots[0], tokens(30, 1));
-      await feed(slots[1], tokens(19, 2));
-      await feed(slots[2], tokens(6, 3));
-      const full = await feed(slots[1], tokens(1, 4));
-      await engine.forward([step(slots[0], tokens(1, 5)), step(slots[2], tokens(1, 6))]);
-      // Only an exact rewind makes room in a full slot.
-      const again = engine.limits.rewind === 'exact' && slots[1].rewind(19) ? await feed(slots[1], tokens(1, 4)) : full;
-      for (const slot of slots) await slot.dispose();
-      expectSame(full, await reference(join(tokens(19, 2), tokens(1, 4))));
-      expectSame(again, full);
+      for (const capacityTokens of [20, Math.min(engine.limits.contextTokens, 512)]) {
+        const slots = [await open(), await open(capacityTokens), await open()] as const;
+        const held = tokens(capacityTokens - 1, 2);
+        await feed(slots[0], tokens(30, 1));
+        await feed(slots[1], held);
+        await feed(slots[2], tokens(6, 3));
+        const full = await feed(slots[1], tokens(1, 4));
+        await engine.forward([step(slots[0], tokens(1, 5)), step(slots[2], tokens(1, 6))]);
+        // Only an exact rewind makes room in a full slot.
+        const isExact = engine.limits.rewind === 'exact' && slots[1].rewind(capacityTokens - 1);
+        const again = isExact ? await feed(slots[1], tokens(1, 4)) : full;
+        for (const slot of slots) await slot.dispose();
+        expectSame(full, await reference(join(held, tokens(1, 4))));
+        expectSame(again, full);
+      }
     });
 
     it('a forward may mix prompts and one-token steps', async ({ skip }) => {

@@ -128,6 +128,11 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   }
 }
 
+/** The version of the library that would run, e.g. `1.30.0`. Throws RUNTIME_LIBRARY_NOT_FOUND, RUNTIME_INCOMPATIBLE. */
+export async function onnxRuntimeVersion(): Promise<string> {
+  return (await loadOrtApi()).version;
+}
+
 function refuseUnsupported(config: GenaiConfig, { operators }: ModelOutline): void {
   if (!operators.has('GroupQueryAttention')) {
     throw new UnsupportedError(
