@@ -19,7 +19,7 @@ const decoder = {
   inputs: { input_ids: 'ids', attention_mask: 'mask', past_key_names: 'p.%d.k', past_value_names: 'p.%d.v' },
   outputs: { logits: 'scores', present_key_names: 'n.%d.k', present_value_names: 'n.%d.v' },
 };
-const model = { context_length: 4096, vocab_size: 32064, eos_token_id: [1], decoder };
+const model = { context_length: 4096, vocab_size: 32064, bos_token_id: 0, eos_token_id: [1, 7], decoder };
 const read = async (content: unknown): ReturnType<typeof readGenaiConfig> => {
   const text = typeof content === 'string' ? content : JSON.stringify(content);
   await writeFile(path.join(folder, 'genai_config.json'), text);
@@ -45,6 +45,8 @@ describe('readGenaiConfig', () => {
       pastValue: 'p.%d.v',
       presentKey: 'n.%d.k',
       presentValue: 'n.%d.v',
+      endTokenIds: [1, 7],
+      bosTokenId: 0,
       sessionOptions: { intra_op_num_threads: '3', enable_mem_pattern: 'true', log_id: 'x' },
     });
   });
@@ -52,6 +54,12 @@ describe('readGenaiConfig', () => {
   it("takes genai's own names where the file gives none", async () => {
     const config = await read(withDecoder({ inputs: {}, outputs: {}, session_options: undefined }));
     expect(config).toMatchObject({ inputIds: 'input_ids', pastKey: 'past_key_values.%d.key', sessionOptions: {} });
+  });
+
+  it('reads a single end token, and none', async () => {
+    expect(await read({ model: { ...model, eos_token_id: 5 } })).toMatchObject({ endTokenIds: [5] });
+    const bare = { ...model, eos_token_id: undefined, bos_token_id: undefined };
+    expect(await read({ model: bare })).toMatchObject({ endTokenIds: [], bosTokenId: null });
   });
 
   it.each([
@@ -62,6 +70,8 @@ describe('readGenaiConfig', () => {
     ['no context', { model: { ...model, context_length: undefined } }],
     ['an endless context', { model: { ...model, context_length: 1e15 } }],
     ['no vocabulary', { model: { ...model, vocab_size: 0 } }],
+    ['an end token that is no id', { model: { ...model, eos_token_id: [1, '</s>'] } }],
+    ['a thousand end tokens', { model: { ...model, eos_token_id: new Array(1000).fill(1) } }],
     ['half a layer', withDecoder({ num_hidden_layers: 1.5 })],
     ['a million layers', withDecoder({ num_hidden_layers: 1e6 })],
     ['text for heads', withDecoder({ num_key_value_heads: '32' })],
