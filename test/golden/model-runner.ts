@@ -1,11 +1,10 @@
 /**
- * The real path from weights to tokens, for the tests that compare it: openWeights, exportOnnx, ONNX Runtime's engine,
- * the scheduler and its clients. Nothing here stands in for a part of aipc.
+ * The real path from weights to tokens, for the tests that compare it: exportModel, ONNX Runtime's engine, the scheduler
+ * and its clients. Nothing here stands in for a part of aipc.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { exportOnnx, type Sidecar } from '../../src/convert/onnx/export-onnx.js';
 import type { WeightOptions } from '../../src/convert/recipe.js';
 import type { Engine } from '../../src/engine/engine.js';
 import {
@@ -15,6 +14,7 @@ import {
 import { generate } from '../../src/generation/generate.js';
 import { Scheduler } from '../../src/generation/scheduler.js';
 import { scoreTokens } from '../../src/generation/score.js';
+import { exportModel, type ExportModelOptions } from '../../src/model/export-model.js';
 import { createSampler } from '../../src/sampling/sampling.js';
 
 /** Exported folders, each made once; all removed on disposal. */
@@ -31,29 +31,22 @@ export class ExportedFolders implements AsyncDisposable {
   }
 
   /** The folder of this source with these weights. `workers: 0`: tiny models take longer to hand out than to write. */
-  of(source: string, weights: WeightOptions, workers = 0, sidecars: readonly Sidecar[] = []): Promise<string> {
+  of(source: string, weights: WeightOptions, workers = 0): Promise<string> {
     const options = Object.entries<unknown>({ ...weights }).map(([option, value]) => `${option}-${String(value)}`);
     const key = [path.basename(source), ...options].join('-');
-    const made = this.#made.get(key) ?? this.#make(source, weights, workers, sidecars, key);
+    const made = this.#made.get(key) ?? exportTo(path.join(this.#root, key), source, { ...weights, workers });
     this.#made.set(key, made);
     return made;
-  }
-
-  async #make(source: string, weights: WeightOptions, workers: number, sidecars: readonly Sidecar[], name: string) {
-    const { folder } = await exportOnnx({
-      source,
-      outputFolder: path.join(this.#root, name),
-      workers,
-      sidecars,
-      ...weights,
-    });
-    return folder;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#made.values());
     await rm(this.#root, { recursive: true, force: true });
   }
+}
+
+async function exportTo(folder: string, source: string, options: ExportModelOptions): Promise<string> {
+  return (await exportModel(source, folder, options)).folder;
 }
 
 /** One exported model on ONNX Runtime. */

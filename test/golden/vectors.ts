@@ -17,6 +17,9 @@ export const tinyModelFolder = (model: TinyModel): string => path.join(GOLDEN_FO
 /** `llama-tiny` once more, as llama.cpp stores it. */
 export const LLAMA_TINY_GGUF = path.join(GOLDEN_FOLDER, 'models', 'llama-tiny.f16.gguf');
 
+/** The built-in model, a Hugging Face folder. */
+export const DEMO_FOLDER = path.join('models', 'demo');
+
 export interface GoldenPrompt {
   /** Of a model with a vocabulary of text. */
   readonly text?: string;

@@ -1,0 +1,22 @@
+/** Texts on which tokenizers tend to differ: what the exported tokenizer files are compared on. */
+export const TEXTS: readonly string[] = [
+  '',
+  ' ',
+  'Can you introduce yourself?',
+  '  two leading spaces, two trailing  ',
+  'tabs\tand\r\nboth kinds\n\n\nof line ends\n',
+  'In 1969, 3.14159 and 1,000,000; 2nd, 10%.',
+  "don't we'll I'm THEY'RE it's",
+  'naïve café, Ångström; nai\u0308ve cafe\u0301',
+  '日本語のテキスト、中文字符，한국어 문장',
+  'العربية עברית हिन्दी ไทย',
+  '👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 \u{1F1EB}\u{1F1F7}',
+  'zero\u200Bwidth\u00A0no-break\uFEFFmark',
+  'def f(x):\n    return {"a": [x ** 2 for _ in range(10)]}  # note\n',
+  '<|user|>\nHello<|end|>\n<|assistant|>\n',
+  '<|im_start|>user\nHello<|im_end|>\n<s></s><|endoftext|>',
+  '<|use r|> <|end| > <unk>',
+  'a'.repeat(300),
+  `${' '.repeat(50)}x${'\n'.repeat(20)}y`,
+  'Ｆｕｌｌｗｉｄｔｈ ﬁ ligature ½ Ⅷ',
+];
