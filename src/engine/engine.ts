@@ -6,6 +6,7 @@
 /** What really runs, for `execution` reports. */
 export interface EngineInfo {
   readonly provider: string;
+  /** Name and version, e.g. `ONNX Runtime 1.30.0`. */
   readonly runtimeVersion: string;
   readonly requestedDevice: string;
   /** The device that really computes: `cpu`, `gpu.0`, `npu`... */

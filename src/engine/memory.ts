@@ -14,6 +14,9 @@ export const MEMORY_RESERVE_BYTES = 256 * 2 ** 20;
  * available (Linux: MemAvailable), within the container's limit where there is one.
  */
 export function availableMemoryBytes(): number {
+  // macOS counts caches that it gives up at once as used, and Node tells only what is free: half of the memory
+  // stands for what a program can get there.
+  if (process.platform === 'darwin') return Math.max(os.freemem(), os.totalmem() / 2);
   const limit = process.constrainedMemory();
   if (limit <= 0 || limit >= os.totalmem()) return os.freemem();
   // What a control group has "used" includes the page cache of the model files, which it gives up when asked.

@@ -48,8 +48,8 @@ describe("on models of onnxruntime-genai's builder", () => {
     { tolerance: TOLERANCE },
   );
   describeEngineContract(
-    'ONNX Runtime, fp16',
-    () => createOnnxRuntimeEngine(path.join(models, 'builder-webgpu-fp16'), options),
+    'ONNX Runtime, fp16 with position_ids',
+    () => createOnnxRuntimeEngine(path.join(models, 'builder-dml-fp16'), options),
     { tolerance: 0.02 },
   );
 });

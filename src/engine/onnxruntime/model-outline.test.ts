@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ELEMENT_TYPE } from './c-api.js';
 import { readModelOutline } from './model-outline.js';
 
-const builderModel = path.join('test', 'contract', 'models', 'builder-webgpu-fp16');
+const builderModel = path.join('test', 'contract', 'models', 'builder-dml-fp16');
 let folder: string;
 let modelFile: string;
 beforeEach(async () => {

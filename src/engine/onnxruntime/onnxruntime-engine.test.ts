@@ -123,6 +123,18 @@ describe('createOnnxRuntimeEngine', () => {
     await expect(createOnnxRuntimeEngine(folder)).rejects.toMatchObject({ code: 'MODEL_FEATURE_UNSUPPORTED' });
   });
 
+  it('refuses graphs that choose between rotary tables by length', async () => {
+    // ModelProto.graph (7) with two nodes (1) of one operator (4) each.
+    const field = (number: number, payload: Uint8Array): Buffer =>
+      Buffer.concat([Buffer.from([number * 8 + 2, payload.length]), payload]);
+    const nodes = ['If', 'GroupQueryAttention'].map((operator) => field(1, field(4, Buffer.from(operator))));
+    await writeFile(path.join(folder, 'model.onnx'), field(7, Buffer.concat(nodes)));
+    await expect(createOnnxRuntimeEngine(folder)).rejects.toMatchObject({
+      code: 'MODEL_FEATURE_UNSUPPORTED',
+      message: expect.stringContaining('longrope') as string,
+    });
+  });
+
   it("hands on the runtime's own words when it refuses a model", async () => {
     await patchModel('MatMulNBits', 'MatMulBitsN');
     await expect(createOnnxRuntimeEngine(folder)).rejects.toMatchObject({

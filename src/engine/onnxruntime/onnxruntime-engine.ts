@@ -209,7 +209,7 @@ function infoOf(api: OrtApi, io: DecoderIo): EngineInfo {
     deviceName: cpus()[0]?.model.trim() ?? 'unknown CPU',
     emulated: false,
     vocabularySize: io.vocabularySize,
-    activationDtype: io.logitsType,
+    activationDtype: io.kvType, // GroupQueryAttention keeps its cache in the type of its activations
     kvDtype: io.kvType,
   };
 }
