@@ -70,12 +70,15 @@ const ENDS_WITH_WORD_CHARACTER = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Contro
 
 export class AddedTokenMatcher {
   private readonly root: TrieNode = { next: new Map(), token: null, ordinary: false };
+  /** By UTF-16 code unit: 1 if a token begins with it. Every character of a text asks. */
+  private readonly isFirstUnit = new Uint8Array(0x10000);
 
   /** `form` gives the string to look for (the content, or its normalised form). */
   constructor(tokens: readonly AddedToken[], form: (token: AddedToken) => string) {
     for (const token of tokens) {
       const content = form(token);
       if (content === '') continue;
+      this.isFirstUnit[content.charCodeAt(0)] = 1;
       let node = this.root;
       for (let i = 0; i < content.length; i += 1) {
         const unit = content.charCodeAt(i);
@@ -108,7 +111,7 @@ export class AddedTokenMatcher {
     let rangeIndex = 0;
     let position = 0;
     while (position < text.length) {
-      if (!this.root.next.has(text.charCodeAt(position))) {
+      if (this.isFirstUnit[text.charCodeAt(position)] !== 1) {
         position += 1;
         continue;
       }

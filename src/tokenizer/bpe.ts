@@ -19,6 +19,11 @@ export interface BpeVocabulary {
   readonly unknownId: number | null;
   /** A run of unknown characters becomes one id. */
   readonly fuseUnknown: boolean;
+  /**
+   * A character outside the vocabulary always becomes its bytes, and no merge takes those: it never touches the
+   * symbols beside it. (Otherwise it may be dropped, or fused with its neighbour.)
+   */
+  readonly unknownIsSeparate: boolean;
   /** Words that are tokens are not built from merges; control tokens excepted. */
   readonly wholeWords: ReadonlyMap<string, number> | null;
 }
@@ -44,6 +49,8 @@ export class SeamSet {
 
 const utf8 = new TextEncoder();
 const UNKNOWN = -1;
+/** The memory of a longer word is given back after it. */
+const MAX_KEPT_SYMBOLS = 1 << 16;
 
 export class Bpe {
   private readonly vocabulary: BpeVocabulary;
@@ -65,52 +72,54 @@ export class Bpe {
     return this.vocabulary.ids.get(character) ?? UNKNOWN;
   }
 
-  /** Whether `word` is one token without any merging. */
-  wholeWord(word: string): number | undefined {
-    return this.vocabulary.wholeWords?.get(word);
-  }
-
   /**
-   * Index after `start` up to which `text` can be tokenised by itself with the same result, because no merge joins the
-   * two characters there. Characters outside the vocabulary become several symbols, one or none: next to them there is
-   * no such place.
+   * Where text.slice(start, end) can be cut first so that both parts, tokenised by themselves, give the same ids: no
+   * merge joins the two characters there. `end` if it cannot be cut.
    */
-  pieceEnd(text: string, start: number): number {
-    const { seams } = this.vocabulary;
+  pieceEnd(text: string, start: number, end: number): number {
+    const { seams, unknownIsSeparate } = this.vocabulary;
     let left = text.charCodeAt(start);
-    for (let at = start + 1; at < text.length; at += 1) {
+    for (let at = start + 1; at < end; at += 1) {
       const right = text.charCodeAt(at);
-      if (!seams.has(left, right) && this.characterIds[left] !== UNKNOWN && this.characterIds[right] !== UNKNOWN) {
+      const isInsidePair = right >= 0xdc00 && right < 0xe000;
+      if (!isInsidePair && !seams.has(left, right) && (unknownIsSeparate || (this.knows(left) && this.knows(right)))) {
         return at;
       }
       left = right;
     }
-    return text.length;
+    return end;
   }
 
-  /** Appends the ids of `word` to `out`. */
-  encode(word: string, out: IdList): void {
-    const symbols = this.readSymbols(word);
+  /** Whether a UTF-16 code unit is a character of the vocabulary; half a surrogate pair counts as none. */
+  private knows(unit: number): boolean {
+    return this.characterIds[unit] !== UNKNOWN;
+  }
+
+  /** Appends the ids of the word text.slice(start, end) to `out`. */
+  encode(text: string, start: number, end: number, out: IdList): void {
+    const symbols = this.readSymbols(text, start, end);
     if (symbols > 1) this.mergeAll(symbols);
     for (let at = 0; at < symbols; at += 1) {
       const id = this.ids[at] ?? UNKNOWN;
       if (id !== UNKNOWN) out.push(id);
     }
+    if (this.ids.length > MAX_KEPT_SYMBOLS) this.resize(MAX_KEPT_SYMBOLS);
   }
 
   /** Fills `ids` with the symbols of the word's characters and returns how many there are. */
-  private readSymbols(word: string): number {
+  private readSymbols(text: string, start: number, end: number): number {
     // A character has at most 3 UTF-8 bytes for each of its UTF-16 code units.
-    this.reserve(word.length * (this.vocabulary.byteIds === null ? 1 : 3));
+    const most = (end - start) * (this.vocabulary.byteIds === null ? 1 : 3);
+    if (this.ids.length < most) this.resize(Math.max(most, this.ids.length * 2));
     const { unknownId, fuseUnknown } = this.vocabulary;
     let count = 0;
     let pendingUnknown = false;
-    for (let at = 0; at < word.length; at += 1) {
-      const unit = word.charCodeAt(at);
+    for (let at = start; at < end; at += 1) {
+      const unit = text.charCodeAt(at);
       let id = this.characterIds[unit] ?? UNKNOWN;
       let bytes: readonly number[] | null = null;
       if (id === UNKNOWN) {
-        const character = String.fromCodePoint(word.codePointAt(at) ?? 0);
+        const character = String.fromCodePoint(text.codePointAt(at) ?? 0);
         if (character.length === 2) {
           at += 1;
           id = this.characterId(character);
@@ -140,12 +149,11 @@ export class Bpe {
     return ids.includes(UNKNOWN) ? null : ids;
   }
 
-  private reserve(symbols: number): void {
-    if (this.ids.length >= symbols) return;
-    const size = Math.max(symbols, this.ids.length * 2);
-    this.ids = new Int32Array(size);
-    this.previous = new Int32Array(size);
-    this.next = new Int32Array(size);
+  private resize(symbols: number): void {
+    this.ids = new Int32Array(symbols);
+    this.previous = new Int32Array(symbols);
+    this.next = new Int32Array(symbols);
+    if (symbols === MAX_KEPT_SYMBOLS) this.queue.shrink();
   }
 
   private mergeAll(count: number): void {
@@ -157,8 +165,8 @@ export class Bpe {
       next[at] = at + 1 < count ? at + 1 : -1;
       if (at + 1 < count) this.offer(at, at + 1);
     }
-    for (let merge = queue.pop(); merge !== undefined; merge = queue.pop()) {
-      const { rank, position } = merge;
+    while (queue.pop()) {
+      const { rank, position } = queue;
       const right = next[position] ?? -1;
       const left = ids[position] ?? UNKNOWN;
       // Outdated: one of the two symbols has merged otherwise since.

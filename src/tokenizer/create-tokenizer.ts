@@ -99,8 +99,8 @@ class BpeTokenizer implements Tokenizer {
       else controlRanges.push({ start, end: joined.length });
     }
     const out = new IdList();
-    this.encodeText(joined.replace(/\p{Surrogate}/gu, '\uFFFD'), controlRanges, out);
-    return out.slice();
+    this.encodeText(toWellFormed(joined), controlRanges, out);
+    return out.toArray();
   }
 
   decode(ids: ArrayLike<number>, options: { readonly skipSpecialTokens?: boolean } = {}): string {
@@ -153,13 +153,19 @@ class BpeTokenizer implements Tokenizer {
     for (const part of this.normalizedMatcher.split(normalized, ranges)) {
       if (part.id !== null) out.push(part.id);
       else {
-        this.preTokenizer.split(normalized.slice(part.start, part.end), first, (word) => {
-          this.words.encode(word, out);
+        this.preTokenizer.split(normalized, part.start, part.end, first, (words, start, end) => {
+          this.words.encode(words, start, end, out);
         });
       }
       first = false;
     }
   }
+}
+
+/** Lone halves of surrogate pairs become U+FFFD: UTF-8, and with it Hugging Face's library, has no place for them. */
+function toWellFormed(text: string): string {
+  // The quick question first: most texts have no surrogates at all.
+  return /[\uD800-\uDFFF]/.test(text) ? text.replace(/\p{Surrogate}/gu, '\uFFFD') : text;
 }
 
 /** Checks the ids of the added tokens against each other and the model's vocabulary. */

@@ -17,8 +17,13 @@ export class IdList {
     return this.count;
   }
 
-  /** A copy of the ids from `start` on. */
-  slice(start = 0): Int32Array {
-    return this.ids.slice(start, this.count);
+  /** The id at an index below `length`. */
+  at(index: number): number {
+    return this.ids[index] ?? -1;
+  }
+
+  /** A copy of all ids. */
+  toArray(): Int32Array {
+    return this.ids.slice(0, this.count);
   }
 }

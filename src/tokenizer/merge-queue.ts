@@ -1,14 +1,18 @@
 /**
- * The merges that could be done next, the lowest rank first and, among equal ranks, the leftmost: a binary heap of
- * numbers, each of which holds a rank and a position.
+ * The merges that could be done next, the lowest rank first and, among equal ranks, the leftmost: a heap of
+ * numbers, each of which holds a rank and a position. Four children a node, for fewer cache misses in long texts.
  */
 
 /** Ranks are below 2^22 (MAX_MERGES), positions below 2^29: together exact in a double. */
 const POSITIONS = 2 ** 29;
+const INITIAL_SIZE = 64;
 
 export class MergeQueue {
-  private heap = new Float64Array(64);
+  private heap = new Float64Array(INITIAL_SIZE);
   private size = 0;
+  /** What pop() took out. */
+  rank = 0;
+  position = 0;
 
   clear(): void {
     this.size = 0;
@@ -25,7 +29,7 @@ export class MergeQueue {
     let at = this.size;
     this.size += 1;
     while (at > 0) {
-      const parent = (at - 1) >> 1;
+      const parent = (at - 1) >> 2;
       const parentKey = heap[parent] ?? 0;
       if (parentKey <= key) break;
       heap[at] = parentKey;
@@ -34,25 +38,39 @@ export class MergeQueue {
     heap[at] = key;
   }
 
-  /** Takes out the first merge; undefined when there is none. */
-  pop(): { rank: number; position: number } | undefined {
-    if (this.size === 0) return undefined;
+  /** Gives back the memory of a long queue; call it when it is empty. */
+  shrink(): void {
+    this.heap = new Float64Array(INITIAL_SIZE);
+  }
+
+  /** Takes out the first merge, into `rank` and `position`; false when there is none. */
+  pop(): boolean {
+    if (this.size === 0) return false;
     const { heap } = this;
     const first = heap[0] ?? 0;
     this.size -= 1;
     const key = heap[this.size] ?? 0;
     let at = 0;
     for (;;) {
-      let child = at * 2 + 1;
-      if (child >= this.size) break;
-      if (child + 1 < this.size && (heap[child + 1] ?? 0) < (heap[child] ?? 0)) child += 1;
-      const childKey = heap[child] ?? 0;
+      const firstChild = at * 4 + 1;
+      if (firstChild >= this.size) break;
+      let child = firstChild;
+      let childKey = heap[child] ?? 0;
+      const lastChild = Math.min(firstChild + 3, this.size - 1);
+      for (let other = firstChild + 1; other <= lastChild; other += 1) {
+        const otherKey = heap[other] ?? 0;
+        if (otherKey < childKey) {
+          child = other;
+          childKey = otherKey;
+        }
+      }
       if (childKey >= key) break;
       heap[at] = childKey;
       at = child;
     }
     heap[at] = key;
-    const rank = Math.floor(first / POSITIONS);
-    return { rank, position: first - rank * POSITIONS };
+    this.rank = Math.floor(first / POSITIONS);
+    this.position = first - this.rank * POSITIONS;
+    return true;
   }
 }

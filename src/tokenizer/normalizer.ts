@@ -82,8 +82,11 @@ function prepend(content: string): Step {
 
 function replace(pattern: string, content: string): Step {
   const growth = content.length - pattern.length;
+  const replacement = content.replaceAll('$', '$$$$');
+  // For millions of matches a global expression is several times as fast as replaceAll with a string.
+  const expression = new RegExp(pattern.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'), 'g');
   return {
-    apply: (text) => text.replaceAll(pattern, () => content),
+    apply: (text) => text.replace(expression, replacement),
     mapRanges: (text, ranges) => {
       let shift = 0;
       let next = text.indexOf(pattern);

@@ -42,6 +42,7 @@ function parseMerges(json: JsonReader, ids: ReadonlyMap<string, number>, control
   const written = json.array(MAX_MERGES);
   const merges = new MergeTable(written.length);
   const seams = new SeamSet();
+  const mergingIds = new Set<number>();
   let rank = 0;
   for (const [index, value] of written.entries()) {
     if (typeof value === 'string' && value.startsWith('#version')) continue;
@@ -57,12 +58,13 @@ function parseMerges(json: JsonReader, ids: ReadonlyMap<string, number>, control
     }
     // Text must never become a control token, not by merging either.
     if (!controlIds.has(mergedId)) {
+      mergingIds.add(leftId).add(rightId);
       merges.add(leftId, rightId, rank, mergedId);
       seams.add(left.charCodeAt(left.length - 1), right.charCodeAt(0));
     }
     rank += 1;
   }
-  return { merges, seams };
+  return { merges, seams, mergingIds };
 }
 
 function parseByteIds(ids: ReadonlyMap<string, number>): Int32Array {
@@ -89,15 +91,17 @@ export function parseModel(json: JsonReader, addedTokens: readonly AddedToken[])
 
   const ids = parseVocabulary(json.get('vocab'));
   const controlIds = new Set(addedTokens.filter((token) => token.special).map((token) => token.id));
-  const { merges, seams } = parseMerges(json.get('merges'), ids, controlIds);
+  const { merges, seams, mergingIds } = parseMerges(json.get('merges'), ids, controlIds);
   const unknownField = json.get('unk_token');
   const unknownId = unknownField.isNull ? null : ids.get(unknownField.string(MAX_TOKEN_CHARACTERS));
   if (unknownId === undefined) throw unknownField.malformed('the token is not in the vocabulary');
+  const byteIds = json.get('byte_fallback').boolean(false) ? parseByteIds(ids) : null;
   return {
     ids,
     merges,
     seams,
-    byteIds: json.get('byte_fallback').boolean(false) ? parseByteIds(ids) : null,
+    byteIds,
+    unknownIsSeparate: byteIds !== null && byteIds.every((id) => id !== -1 && !mergingIds.has(id)),
     unknownId,
     fuseUnknown: json.get('fuse_unk').boolean(false),
     wholeWords: json.get('ignore_merges').boolean(false)

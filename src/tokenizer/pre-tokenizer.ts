@@ -5,12 +5,13 @@
 import { toByteLevel } from './byte-level.js';
 import { type JsonReader } from './json-reader.js';
 import { MAX_COMPONENTS } from './limits.js';
-import { GPT2_PATTERN, KNOWN_SPLIT_PATTERNS } from './split-patterns.js';
+import { scanDigitRuns, scanGpt2, scanSingleDigits, SCANNER_OF_EXPRESSION, type WordScanner } from './word-scanner.js';
 
-type Sink = (word: string) => void;
+/** Takes a word: text.slice(start, end). */
+type Sink = (text: string, start: number, end: number) => void;
 
-/** One stage: hands the parts of `text` to `sink`. `isFirst`: the text stands at the beginning of the whole input. */
-type Split = (text: string, isFirst: boolean, sink: Sink) => void;
+/** One stage: hands the parts of text.slice(start, end) to `sink`. `isFirst`: that begins the whole input. */
+type Split = (text: string, start: number, end: number, isFirst: boolean, sink: Sink) => void;
 
 /** How the words that the stages cut are spelt in the model's vocabulary. */
 type Spelling = 'text' | 'byte-level';
@@ -27,66 +28,62 @@ export class PreTokenizer {
     this.spelling = spelling;
   }
 
-  /** Hands the words of `text` to `sink`, in order. */
-  split(text: string, isFirst: boolean, sink: Sink): void {
-    this.splitFrom(0, text, isFirst, sink);
+  /** Hands the words of text.slice(start, end) to `sink`, in order. `isFirst`: that begins the whole input. */
+  split(text: string, start: number, end: number, isFirst: boolean, sink: Sink): void {
+    this.splitFrom(0, text, start, end, isFirst, sink);
   }
 
   spell(word: string): string {
     return this.spelling === 'byte-level' ? toByteLevel(word) : word;
   }
 
-  private splitFrom(stage: number, text: string, isFirst: boolean, sink: Sink): void {
-    if (text === '') return;
+  private splitFrom(stage: number, text: string, start: number, end: number, isFirst: boolean, sink: Sink): void {
+    if (start === end) return;
     const split = this.splits[stage];
     if (split === undefined) {
-      sink(text);
+      sink(text, start, end);
       return;
     }
     let first = isFirst;
-    split(text, isFirst, (part) => {
-      this.splitFrom(stage + 1, part, first, sink);
+    split(text, start, end, isFirst, (partText, partStart, partEnd) => {
+      this.splitFrom(stage + 1, partText, partStart, partEnd, first, sink);
       first = false;
     });
   }
 }
 
-/** Every match is a word, and so is what lies between two matches ("Isolated"). */
-function byPattern(sticky: RegExp): Split {
-  return (text, _isFirst, sink) => {
-    let start = 0;
-    while (start < text.length) {
-      sticky.lastIndex = start;
-      if (!sticky.test(text)) break;
-      const end = sticky.lastIndex;
-      sink(text.slice(start, end));
-      start = end;
+function byScanner(scan: WordScanner): Split {
+  return (text, start, end, _isFirst, sink) => {
+    for (let at = start; at < end;) {
+      const wordEnd = scan(text, at, end);
+      sink(text, at, wordEnd);
+      at = wordEnd;
     }
-    if (start < text.length) sink(text.slice(start));
   };
 }
 
 function prefixed(prefix: string, condition: 'always' | 'first', split: Split): Split {
-  return (text, isFirst, sink) => {
-    const lacks = !text.startsWith(prefix) && (isFirst || condition === 'always');
-    split(lacks ? prefix + text : text, isFirst, sink);
+  return (text, start, end, isFirst, sink) => {
+    if (text.startsWith(prefix, start) || (condition === 'first' && !isFirst)) split(text, start, end, isFirst, sink);
+    else {
+      const longer = prefix + text.slice(start, end);
+      split(longer, 0, longer.length, isFirst, sink);
+    }
   };
 }
 
-const whole: Split = (text, _isFirst, sink) => sink(text);
-const singleDigits = byPattern(/\p{N}|\P{N}+/uy);
-const digitRuns = byPattern(/\p{N}+|\P{N}+/uy);
+const whole: Split = (text, start, end, _isFirst, sink) => sink(text, start, end);
 
 function parseByteLevel(json: JsonReader): Split {
-  const split = json.get('use_regex').boolean(true) ? byPattern(GPT2_PATTERN) : whole;
+  const split = json.get('use_regex').boolean(true) ? byScanner(scanGpt2) : whole;
   return json.get('add_prefix_space').boolean(true) ? prefixed(' ', 'always', split) : split;
 }
 
 function parseSplit(json: JsonReader): Split {
   const pattern = json.get('pattern').get('Regex');
   if (pattern.isNull) throw json.get('pattern').unsupported('a Split by a plain string', ['Regex']);
-  const expression = KNOWN_SPLIT_PATTERNS.get(pattern.string(4096));
-  if (expression === undefined) {
+  const scan = SCANNER_OF_EXPRESSION.get(pattern.string(4096));
+  if (scan === undefined) {
     throw pattern.unsupported('this regular expression', ['those of GPT-2, Llama 3, Qwen 2, Phi-4 and Phi-4-mini']);
   }
   const behavior = json.get('behavior').string(64);
@@ -99,7 +96,7 @@ function parseSplit(json: JsonReader): Split {
       'Removed, inverted',
     ]);
   }
-  return byPattern(expression);
+  return byScanner(scan);
 }
 
 function parseMetaspace(json: JsonReader): Split {
@@ -108,19 +105,17 @@ function parseMetaspace(json: JsonReader): Split {
   const legacyPrefix = json.get('add_prefix_space').boolean(true) ? 'always' : 'never';
   const schemeField = json.get('prepend_scheme');
   const scheme = schemeField.isNull ? legacyPrefix : schemeField.string(16);
-  const cut: Split = (text, _isFirst, sink) => {
-    let start = 0;
-    for (let at = text.indexOf(replacement, 1); at !== -1; at = text.indexOf(replacement, at + 1)) {
-      sink(text.slice(start, at));
-      start = at;
-    }
-    sink(text.slice(start));
-  };
+  const cut = byScanner((text, start, end) => {
+    const next = text.indexOf(replacement, start + 1);
+    return next === -1 || next > end ? end : next;
+  });
   const split = json.get('split').boolean(true) ? cut : whole;
   const replaced =
     (inner: Split): Split =>
-    (text, isFirst, sink) =>
-      inner(text.replaceAll(' ', replacement), isFirst, sink);
+    (text, start, end, isFirst, sink) => {
+      const marked = text.slice(start, end).replaceAll(' ', replacement);
+      inner(marked, 0, marked.length, isFirst, sink);
+    };
   if (scheme === 'never') return replaced(split);
   if (scheme === 'always' || scheme === 'first') return replaced(prefixed(replacement, scheme, split));
   throw schemeField.unsupported(`prepend_scheme '${scheme}'`, ['always', 'first', 'never']);
@@ -132,7 +127,10 @@ function parseStage(json: JsonReader): { split: Split; spelling: Spelling } {
     case 'ByteLevel':
       return { split: parseByteLevel(json), spelling: 'byte-level' };
     case 'Digits':
-      return { split: json.get('individual_digits').boolean(false) ? singleDigits : digitRuns, spelling: 'text' };
+      return {
+        split: byScanner(json.get('individual_digits').boolean(false) ? scanSingleDigits : scanDigitRuns),
+        spelling: 'text',
+      };
     case 'Split':
       return { split: parseSplit(json), spelling: 'text' };
     case 'Metaspace':
