@@ -57,14 +57,17 @@ class BpeTokenizer implements Tokenizer {
     this.addedTokens = new Map(addedTokens.map((token) => [token.content, token.id]));
     this.specialTokenIds = new Set(addedTokens.filter((token) => token.special).map((token) => token.id));
 
-    const tokenOfId: (string | undefined)[] = [];
+    const ids = new Set([...vocabulary.ids.values(), ...this.addedTokens.values()]);
+    this.vocabularySize = ids.size;
+    let maxId = 0;
+    for (const id of ids) maxId = Math.max(maxId, id);
+    const tokenOfId = new Array<string | undefined>(maxId + 1);
     for (const [token, id] of vocabulary.ids) tokenOfId[id] = token;
     // As tokenizers 0.23 does. (It then fails to skip special tokens whose normalised form differs; here they are skipped.)
     for (const { id, content, normalized } of addedTokens) {
       tokenOfId[id] = normalized ? normalizer.normalize(content) : content;
     }
     this.tokenOfId = tokenOfId;
-    this.vocabularySize = new Set([...vocabulary.ids.values(), ...this.addedTokens.values()]).size;
 
     // Where two tokens have one normalised form, Hugging Face's library finds the special one.
     const ordered = [...addedTokens].sort((a, b) => Number(b.special) - Number(a.special));

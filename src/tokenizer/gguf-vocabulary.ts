@@ -6,6 +6,7 @@
 import { ModelFormatError, UnsupportedError } from '../errors.js';
 import { MAX_TOKEN_CHARACTERS, MAX_VOCABULARY_TOKENS } from './limits.js';
 import { mergesFromScores } from './sentencepiece-merges.js';
+import { CL100K_EXPRESSION, O200K_EXPRESSION } from './word-scanner.js';
 
 /** The `tokenizer.ggml.*` metadata (and `tokenizer.chat_template`) of a GGUF file. */
 export interface GgufVocabulary {
@@ -37,10 +38,17 @@ export interface TokenizerFiles {
 /** https://github.com/ggml-org/llama.cpp/blob/master/include/llama.h (enum llama_token_type) */
 const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-/** All tokens together; Gemma's, the longest in use, have 1.9 million characters. */
-const MAX_VOCABULARY_CHARACTERS = 1 << 24;
+/** All tokens together: 16 for each of the most tokens that there may be. The 32,064 of Phi-3 have 6 on average. */
+const MAX_VOCABULARY_CHARACTERS = MAX_VOCABULARY_TOKENS * 16;
+/** SentencePiece's own default is 16 (max_sentencepiece_length). Every place where a token can be cut is tried. */
+const MAX_SENTENCEPIECE_CHARACTERS = 128;
 
 const BYTE_LEVEL = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+
+function splitBy(expression: string): Readonly<Record<string, unknown>> {
+  const split = { type: 'Split', pattern: { Regex: expression }, behavior: 'Isolated', invert: false };
+  return { type: 'Sequence', pretokenizers: [split, { ...BYTE_LEVEL, use_regex: false }] };
+}
 
 /** `pre` of a `gpt2` vocabulary -> tokenizer.json's pre_tokenizer. */
 const PRE_TOKENIZERS: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Map<
@@ -50,6 +58,10 @@ const PRE_TOKENIZERS: ReadonlyMap<string, Readonly<Record<string, unknown>>> = n
   ['gpt-2', BYTE_LEVEL],
   ['phi-2', BYTE_LEVEL],
   ['smollm', { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, BYTE_LEVEL] }],
+  // Phi-4
+  ['dbrx', splitBy(CL100K_EXPRESSION)],
+  // Phi-4-mini
+  ['gpt-4o', splitBy(O200K_EXPRESSION)],
 ]);
 
 function malformed(problem: string): ModelFormatError {
@@ -152,7 +164,14 @@ function sentencePiece(vocabulary: GgufVocabulary, ids: ReadonlyMap<string, numb
   const pre = vocabulary.pre ?? 'default';
   if (pre !== 'default') throw unsupported('pre', pre, ['default']);
   if (scores === undefined) throw malformed('a SentencePiece vocabulary without scores');
-  const mergeable = new Map([...ids].filter(([, id]) => (tokenTypes?.[id] ?? TokenType.normal) === TokenType.normal));
+  const isNormal = (id: number): boolean => (tokenTypes?.[id] ?? TokenType.normal) === TokenType.normal;
+  const mergeable = new Map([...ids].filter(([, id]) => isNormal(id)));
+  for (const [token, id] of mergeable) {
+    if (token.length > MAX_SENTENCEPIECE_CHARACTERS) {
+      throw malformed(`token ${id} has ${token.length} characters, more than ${MAX_SENTENCEPIECE_CHARACTERS}`);
+    }
+    if (Number.isNaN(scores[id])) throw malformed(`the score of token ${id} is not a number`);
+  }
   const addsSpace = vocabulary.addSpacePrefix ?? true;
   const toMeta = { type: 'Replace', pattern: { String: ' ' }, content: '\u2581' };
   const fromMeta = { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' };

@@ -83,6 +83,7 @@ export class JsonReader {
     if (this.value.length > maxCharacters) {
       throw this.malformed(`${this.value.length} characters, more than the limit of ${maxCharacters}`);
     }
+    if (/\p{Surrogate}/u.test(this.value)) throw this.malformed('half a surrogate pair, which no text can hold');
     return this.value;
   }
 

@@ -1,14 +1,14 @@
-/** What a tokenizer may be at most. Each limit is several times the largest known among published models. */
+/** What a tokenizer may be at most, several times the largest in wide use (Gemma, 262,144 tokens). */
 
-/** Gemma's tokenizer.json, the largest in wide use, has 33 MB. */
+/** A token, its id and its merges take some 130 bytes: Gemma's file has less than 40 MB, Phi-4-mini's 16 MB. */
 export const MAX_TOKENIZER_FILE_BYTES = 128 * 1024 * 1024;
-/** Gemma has 262,144 tokens, Phi-4-mini 200,029. Ids are below this, too. */
+/** Ids are below this, too. */
 export const MAX_VOCABULARY_TOKENS = 1 << 20;
-/** Gemma has 580,604 merges. */
+/** SentencePiece vocabularies have about two merges for a token. */
 export const MAX_MERGES = 1 << 22;
-/** Longest token of o200k (Phi-4-mini): 128 characters; byte-level characters included. */
+/** The longest token of o200k (Phi-4-mini) is 128 spaces. */
 export const MAX_TOKEN_CHARACTERS = 1024;
-/** Gemma marks 6,415 tokens as added. */
+/** Gemma marks some thousands of tokens as added, other models at most some hundred. */
 export const MAX_ADDED_TOKENS = 1 << 16;
 /** Looking for added tokens takes at most this many steps a character. */
 export const MAX_ADDED_TOKEN_CHARACTERS = 256;

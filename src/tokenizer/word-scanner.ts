@@ -162,24 +162,29 @@ export const scanSingleDigits: WordScanner = (text, start, end) =>
 export const scanDigitRuns: WordScanner = (text, start, end) =>
   runEnd(text, start, end, classAt(text, start) === number ? number : NOT_NUMBER);
 
-const cl100k = (number: string): string =>
-  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" +
-  `${number}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+const CONTRACTION_EXPRESSION = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
+const REST_EXPRESSION = '\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
+
+const cl100kExpression = (number: string): string =>
+  `${CONTRACTION_EXPRESSION}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${number}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|${REST_EXPRESSION}`;
+
+/** As tokenizer.json files write it: Llama 3, Phi-4. */
+export const CL100K_EXPRESSION = cl100kExpression('\\p{N}{1,3}');
+
+const UPPER_EXPRESSION = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]';
+const LOWER_EXPRESSION = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]';
+
+/** As tokenizer.json files write it: Phi-4-mini. */
+export const O200K_EXPRESSION =
+  `[^\\r\\n\\p{L}\\p{N}]?${UPPER_EXPRESSION}*${LOWER_EXPRESSION}+${CONTRACTION_EXPRESSION}?|` +
+  `[^\\r\\n\\p{L}\\p{N}]?${UPPER_EXPRESSION}+${LOWER_EXPRESSION}*${CONTRACTION_EXPRESSION}?|` +
+  `\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${REST_EXPRESSION}`;
 
 /** The expressions as tokenizer.json files write them, character by character. */
 export const SCANNER_OF_EXPRESSION: ReadonlyMap<string, WordScanner> = new Map([
   ["'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", scanGpt2],
-  // Llama 3, Phi-4
-  [cl100k('\\p{N}{1,3}'), scanCl100k(3)],
+  [CL100K_EXPRESSION, scanCl100k(3)],
   // Qwen 2
-  [cl100k('\\p{N}'), scanCl100k(1)],
-  // Phi-4-mini
-  [
-    '[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+' +
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)?|" +
-      '[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*' +
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)?|" +
-      '\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+',
-    scanO200k,
-  ],
+  [cl100kExpression('\\p{N}'), scanCl100k(1)],
+  [O200K_EXPRESSION, scanO200k],
 ]);
