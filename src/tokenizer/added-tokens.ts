@@ -4,7 +4,7 @@
  * It does not tokenise what lies between.
  */
 import { type JsonReader } from './json-reader.js';
-import { MAX_ADDED_TOKEN_CHARACTERS, MAX_ADDED_TOKENS, MAX_VOCABULARY_TOKENS } from './limits.js';
+import { MAX_ADDED_CHARACTERS, MAX_ADDED_TOKEN_CHARACTERS, MAX_ADDED_TOKENS, MAX_VOCABULARY_TOKENS } from './limits.js';
 import { type Range } from './normalizer.js';
 
 export interface AddedToken {
@@ -40,8 +40,13 @@ export function isOrdinary(token: AddedToken): boolean {
 export function parseAddedTokens(json: JsonReader): AddedToken[] {
   if (json.isNull) return [];
   const tokens = new Map<string, AddedToken>();
+  let characters = 0;
   for (const element of json.elements(MAX_ADDED_TOKENS)) {
     const content = element.get('content').string(MAX_ADDED_TOKEN_CHARACTERS);
+    characters += content.length;
+    if (characters > MAX_ADDED_CHARACTERS) {
+      throw json.malformed(`added tokens of more than ${MAX_ADDED_CHARACTERS} characters in all`);
+    }
     if (content === '') continue; // as Hugging Face's library does
     tokens.set(content, {
       id: element.get('id').index(MAX_VOCABULARY_TOKENS - 1),
@@ -61,6 +66,12 @@ interface TrieNode {
   token: AddedToken | null;
   /** isOrdinary(token), worked out once. */
   ordinary: boolean;
+  /** How many spaces normalisation put in front (Llama 2 looks for "▁<s>"). They need not be the template's. */
+  leadingSpaces: number;
+}
+
+function emptyNode(): TrieNode {
+  return { next: new Map(), token: null, ordinary: false, leadingSpaces: 0 };
 }
 
 const WHITE_SPACE = /\p{White_Space}/u;
@@ -69,7 +80,7 @@ const STARTS_WITH_WORD_CHARACTER = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Con
 const ENDS_WITH_WORD_CHARACTER = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
 
 export class AddedTokenMatcher {
-  private readonly root: TrieNode = { next: new Map(), token: null, ordinary: false };
+  private readonly root = emptyNode();
   /** By UTF-16 code unit: 1 if a token begins with it. Every character of a text asks. */
   private readonly isFirstUnit = new Uint8Array(0x10000);
 
@@ -84,7 +95,7 @@ export class AddedTokenMatcher {
         const unit = content.charCodeAt(i);
         let child = node.next.get(unit);
         if (child === undefined) {
-          child = { next: new Map(), token: null, ordinary: false };
+          child = emptyNode();
           node.next.set(unit, child);
         }
         node = child;
@@ -92,6 +103,7 @@ export class AddedTokenMatcher {
       if (node.token !== null) continue; // two tokens with one normalised form: the first one counts
       node.token = token;
       node.ordinary = isOrdinary(token);
+      node.leadingSpaces = Math.max(0, countLeadingSpaces(content) - countLeadingSpaces(token.content));
     }
   }
 
@@ -116,7 +128,7 @@ export class AddedTokenMatcher {
         continue;
       }
       while ((controlRanges[rangeIndex]?.end ?? Infinity) <= position) rangeIndex += 1;
-      const token = this.longestAt(text, position, controlRanges[rangeIndex]);
+      const token = this.longestAt(text, position, controlRanges, rangeIndex);
       if (token === null) {
         position += 1;
         continue;
@@ -141,21 +153,37 @@ export class AddedTokenMatcher {
     return segments;
   }
 
+  /** `rangeIndex`: of the first range that ends after `start`. */
   private longestAt(
     text: string,
     start: number,
-    controlRange: Range | undefined,
+    controlRanges: readonly Range[],
+    rangeIndex: number,
   ): { token: AddedToken; length: number } | null {
-    const controlEnd = controlRange !== undefined && controlRange.start <= start ? controlRange.end : 0;
     let longest: { token: AddedToken; length: number } | null = null;
     let node: TrieNode | undefined = this.root;
-    for (let end = start; end < text.length; end += 1) {
-      node = node.next.get(text.charCodeAt(end));
+    for (let end = start + 1; end <= text.length; end += 1) {
+      node = node.next.get(text.charCodeAt(end - 1));
       if (node === undefined) break;
-      const { token } = node;
-      if (token !== null && (end < controlEnd || node.ordinary)) longest = { token, length: end + 1 - start };
+      const { token, ordinary, leadingSpaces } = node;
+      if (token !== null && (ordinary || liesWithin(controlRanges, rangeIndex, start + leadingSpaces, end))) {
+        longest = { token, length: end - start };
+      }
     }
     return longest;
+  }
+}
+
+function countLeadingSpaces(text: string): number {
+  return /^[\p{White_Space}\u2581]*/u.exec(text)?.[0].length ?? 0;
+}
+
+/** Whether one of the ranges, from `index` on, covers [start, end). */
+function liesWithin(ranges: readonly Range[], index: number, start: number, end: number): boolean {
+  for (let at = index; ; at += 1) {
+    const range = ranges[at];
+    if (range === undefined || range.start > start) return false;
+    if (end <= range.end) return true;
   }
 }
 

@@ -10,6 +10,8 @@ import { MergeQueue } from './merge-queue.js';
 export interface BpeVocabulary {
   /** Token -> id. */
   readonly ids: ReadonlyMap<string, number>;
+  /** Id -> token. */
+  readonly tokens: readonly (string | undefined)[];
   readonly merges: MergeTable;
   /** By pair (last character of the left, first character of the right token): can any merge join them? */
   readonly seams: SeamSet;

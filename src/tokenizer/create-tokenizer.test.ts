@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../errors.js';
 import { createTokenizer } from './create-tokenizer.js';
+import { randomTexts } from './testing/random-texts.js';
 import { type Tokenizer } from './tokenizer.js';
 
 function goldenTokenizer(family: string): Tokenizer {
@@ -66,6 +67,24 @@ describe('pieces of a prompt', () => {
     const joined = pieces.map(({ text }) => text).join('');
     expect(tokenizer.encodePieces(pieces)).toEqual(tokenizer.encode(joined, { specialTokens: 'parse' }));
   });
+
+  it.each(['phi3', 'llama2', 'smollm2', 'gpt2', 'phi4', 'phi4mini'])(
+    'are encoded as one text wherever a template is cut into pieces (%s)',
+    (family) => {
+      const tokenizer = goldenTokenizer(family);
+      const markers = [...tokenizer.addedTokens.keys()];
+      const texts = randomTexts(600, 31, ['\n', '"']);
+      for (const [index, text] of texts.entries()) {
+        const marker = template(markers[index % markers.length] ?? '');
+        const next = texts[(index + 1) % texts.length] ?? '';
+        const pieces = [template('\n'), person(text), marker, person(next), marker, template(text), person(' ')];
+        const joined = pieces.map((piece) => piece.text).join('');
+        expect(tokenizer.encodePieces(pieces), JSON.stringify(pieces)).toEqual(
+          tokenizer.encode(joined, { specialTokens: 'parse' }),
+        );
+      }
+    },
+  );
 
   it("keep ordinary added tokens in a person's text: Phi-2's runs of spaces", () => {
     const tokenizer = goldenTokenizer('gpt2');

@@ -12,6 +12,8 @@ export const MAX_TOKEN_CHARACTERS = 1024;
 export const MAX_ADDED_TOKENS = 1 << 16;
 /** Looking for added tokens takes at most this many steps a character. */
 export const MAX_ADDED_TOKEN_CHARACTERS = 256;
+/** Of all added tokens together: the tree that finds them has a node for each, of some 200 bytes. */
+export const MAX_ADDED_CHARACTERS = 1 << 18;
 /** Steps of one normalizer, pre-tokenizer, post-processor or decoder; five at most are in use. */
 export const MAX_COMPONENTS = 16;
 /** Of one encode call, in UTF-16 code units: a hundred times the longest context of the Phi family. */

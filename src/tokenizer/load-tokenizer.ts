@@ -1,8 +1,9 @@
 /** Reads a model folder's tokenizer.json and tokenizer_config.json. What they mean is create-tokenizer.ts's concern. */
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { ModelFormatError, NotFoundError } from '../errors.js';
-import { createTokenizer } from './create-tokenizer.js';
+import { tokenizerSteps } from './create-tokenizer.js';
 import { MAX_TOKENIZER_FILE_BYTES } from './limits.js';
 import { type Tokenizer } from './tokenizer.js';
 
@@ -53,5 +54,10 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     );
   }
   const tokenizerConfig = await readJson(path.join(folder, 'tokenizer_config.json'));
-  return createTokenizer({ tokenizerJson, tokenizerConfig, location: folder });
+  const steps = tokenizerSteps({ tokenizerJson, tokenizerConfig, location: folder });
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await setImmediate();
+  }
 }

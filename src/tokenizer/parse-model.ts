@@ -1,18 +1,30 @@
 /** Reads tokenizer.json's `model` field (type BPE) into a vocabulary that bpe.ts can run. */
-import { type AddedToken } from './added-tokens.js';
+import { type AddedToken, isOrdinary } from './added-tokens.js';
 import { type BpeVocabulary, SeamSet } from './bpe.js';
 import { JsonReader } from './json-reader.js';
 import { MAX_MERGES, MAX_TOKEN_CHARACTERS, MAX_VOCABULARY_TOKENS } from './limits.js';
 import { MergeTable } from './merge-table.js';
 
-function parseVocabulary(json: JsonReader): Map<string, number> {
+/** Entries read between two turns of other work: about a millisecond's. */
+const ENTRIES_PER_STEP = 1024;
+
+type Steps<T> = Generator<void, T>;
+
+interface Tokens {
+  readonly ids: Map<string, number>;
+  /** By id. */
+  readonly tokens: (string | undefined)[];
+}
+
+function* parseVocabulary(json: JsonReader): Steps<Tokens> {
   const entries = Object.entries(json.object());
   if (entries.length > MAX_VOCABULARY_TOKENS) {
     throw json.malformed(`${entries.length} tokens, more than the limit of ${MAX_VOCABULARY_TOKENS}`);
   }
   const ids = new Map<string, number>();
-  const seen = new Uint8Array(MAX_VOCABULARY_TOKENS);
-  for (const [token, value] of entries) {
+  const tokens: (string | undefined)[] = [];
+  for (const [index, [token, value]] of entries.entries()) {
+    if (index % ENTRIES_PER_STEP === 0) yield;
     // The reader that can name the place is made only for what is wrong: there are 200,000 tokens.
     if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= MAX_VOCABULARY_TOKENS) {
       new JsonReader(value, `${json.path}[${JSON.stringify(token.slice(0, 60))}]`).index(MAX_VOCABULARY_TOKENS - 1);
@@ -21,11 +33,11 @@ function parseVocabulary(json: JsonReader): Map<string, number> {
     if (token.length > MAX_TOKEN_CHARACTERS) {
       throw json.malformed(`a token of ${token.length} characters, more than the limit of ${MAX_TOKEN_CHARACTERS}`);
     }
-    if (seen[value] === 1) throw json.malformed(`two tokens with id ${value}`);
-    seen[value] = 1;
+    if (tokens[value] !== undefined) throw json.malformed(`two tokens with id ${value}`);
+    tokens[value] = token;
     ids.set(token, value);
   }
-  return ids;
+  return { ids, tokens };
 }
 
 /** A merge is written "left right" or ["left", "right"]. */
@@ -38,13 +50,21 @@ function parseMerge(value: unknown, json: JsonReader, index: number): readonly [
   throw new JsonReader(value, `${json.path}[${index}]`).malformed('expected a pair of tokens');
 }
 
-function parseMerges(json: JsonReader, ids: ReadonlyMap<string, number>, controlIds: ReadonlySet<number>) {
+interface Merges {
+  readonly merges: MergeTable;
+  readonly seams: SeamSet;
+  /** By id: 1 if a merge takes the token. */
+  readonly merging: Uint8Array;
+}
+
+function* parseMerges(json: JsonReader, { ids, tokens }: Tokens, controlIds: ReadonlySet<number>): Steps<Merges> {
   const written = json.array(MAX_MERGES);
   const merges = new MergeTable(written.length);
   const seams = new SeamSet();
-  const mergingIds = new Set<number>();
+  const merging = new Uint8Array(tokens.length);
   let rank = 0;
   for (const [index, value] of written.entries()) {
+    if (index % ENTRIES_PER_STEP === 0) yield;
     if (typeof value === 'string' && value.startsWith('#version')) continue;
     const [left, right] = parseMerge(value, json, index);
     const leftId = ids.get(left);
@@ -58,13 +78,14 @@ function parseMerges(json: JsonReader, ids: ReadonlyMap<string, number>, control
     }
     // Text must never become a control token, not by merging either.
     if (!controlIds.has(mergedId)) {
-      mergingIds.add(leftId).add(rightId);
+      merging[leftId] = 1;
+      merging[rightId] = 1;
       merges.add(leftId, rightId, rank, mergedId);
       seams.add(left.charCodeAt(left.length - 1), right.charCodeAt(0));
     }
     rank += 1;
   }
-  return { merges, seams, mergingIds };
+  return { merges, seams, merging };
 }
 
 function parseByteIds(ids: ReadonlyMap<string, number>): Int32Array {
@@ -79,7 +100,8 @@ function refuseEmptyOrNull(json: JsonReader, field: string): void {
   if (!reader.isNull && reader.value !== '') throw reader.unsupported(`a BPE model with ${field}`, ['null']);
 }
 
-export function parseModel(json: JsonReader, addedTokens: readonly AddedToken[]): BpeVocabulary {
+/** In steps: see tokenizerSteps(). */
+export function* parseModel(json: JsonReader, addedTokens: readonly AddedToken[]): Steps<BpeVocabulary> {
   const typeField = json.get('type');
   // Files of 2020 leave the type out; a BPE model is known by its merges.
   const type = typeField.isNull && !json.get('merges').isNull ? 'BPE' : typeField.string(64);
@@ -89,19 +111,21 @@ export function parseModel(json: JsonReader, addedTokens: readonly AddedToken[])
   const dropout = json.get('dropout');
   if (!dropout.isNull && dropout.value !== 0) throw dropout.unsupported('a BPE model with dropout', ['null', '0']);
 
-  const ids = parseVocabulary(json.get('vocab'));
-  const controlIds = new Set(addedTokens.filter((token) => token.special).map((token) => token.id));
-  const { merges, seams, mergingIds } = parseMerges(json.get('merges'), ids, controlIds);
+  const vocabulary = yield* parseVocabulary(json.get('vocab'));
+  const { ids, tokens } = vocabulary;
+  const controlIds = new Set(addedTokens.filter((token) => !isOrdinary(token)).map((token) => token.id));
+  const { merges, seams, merging } = yield* parseMerges(json.get('merges'), vocabulary, controlIds);
   const unknownField = json.get('unk_token');
   const unknownId = unknownField.isNull ? null : ids.get(unknownField.string(MAX_TOKEN_CHARACTERS));
   if (unknownId === undefined) throw unknownField.malformed('the token is not in the vocabulary');
   const byteIds = json.get('byte_fallback').boolean(false) ? parseByteIds(ids) : null;
   return {
     ids,
+    tokens,
     merges,
     seams,
     byteIds,
-    unknownIsSeparate: byteIds !== null && byteIds.every((id) => id !== -1 && !mergingIds.has(id)),
+    unknownIsSeparate: byteIds !== null && byteIds.every((id) => id !== -1 && merging[id] === 0),
     unknownId,
     fuseUnknown: json.get('fuse_unk').boolean(false),
     wholeWords: json.get('ignore_merges').boolean(false)

@@ -11,7 +11,13 @@ function startsWithSpecialToken(json: JsonReader): boolean {
   const type = typeField.string(64);
   switch (type) {
     case 'Sequence':
-      return json.get('processors').elements(MAX_COMPONENTS).some(startsWithSpecialToken);
+      return json
+        .get('processors')
+        .elements(MAX_COMPONENTS)
+        .some((element) => {
+          if (element.get('type').value === 'Sequence') throw element.malformed('a Sequence inside a Sequence');
+          return startsWithSpecialToken(element);
+        });
     case 'TemplateProcessing': {
       const first = json.get('single').elements(MAX_COMPONENTS)[0];
       return first !== undefined && !first.get('SpecialToken').isNull;
