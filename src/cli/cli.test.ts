@@ -166,7 +166,7 @@ describe('wrong usage ends with 2 and says what is right', () => {
     ['two ways of output', ['run', tinyModel, 'Hi', '--json', '--jsonl'], /cannot be used with/u],
     ['a raw prompt with a system message', ['run', tinyModel, 'Hi', '--raw', '--system', 'x'], /exclude each other/u],
     ['an empty prompt', ['run', tinyModel, ' '], /empty/u],
-    ['a prompt longer than the context', ['run', tinyModel, 'x'.repeat(20_000)], /context/u],
+    ['a prompt longer than the context', ['run', tinyModel, 'x'.repeat(100_000)], /context/u],
     ['an unknown command', ['rum', 'demo'], /unknown command 'rum'/u],
     [
       'a wrong block size',

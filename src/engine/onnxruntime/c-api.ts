@@ -20,6 +20,7 @@ const API_VERSION = 22;
 /** Functions that return an OrtStatus; the binding checks and releases it. */
 interface StatusFunctions {
   CreateEnv(logLevel: number, id: string, out: PointerOut): void;
+  DisableTelemetryEvents(env: Pointer): void;
   CreateSession(env: Pointer, path: string, options: Pointer, out: PointerOut): void;
   CreateSessionOptions(out: PointerOut): void;
   EnableMemPattern(options: Pointer): void;
@@ -98,6 +99,7 @@ type Declaration = readonly [ordinal: number, ...parameters: ParameterType[]];
 
 const STATUS_FUNCTIONS: Readonly<Record<keyof StatusFunctions, Declaration>> = {
   CreateEnv: [3, 'int', 'str', OUT_POINTER],
+  DisableTelemetryEvents: [6, POINTER],
   CreateSession: [7, POINTER, PATH, POINTER, OUT_POINTER],
   CreateSessionOptions: [10, OUT_POINTER],
   EnableMemPattern: [16, POINTER],
@@ -203,7 +205,17 @@ export async function loadOrtApi(): Promise<OrtApi> {
   return api;
 }
 
+/**
+ * From 1.29 the official builds for Linux send usage data to Microsoft unless this variable is set when the
+ * environment is created; nothing that aipc runs leaves the machine. (Their start also matches the command line
+ * against a recursive regular expression, which overflows the stack on a long prompt.)
+ */
+function disableTelemetryUploads(): void {
+  process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
+}
+
 async function bindLibrary(file: string): Promise<OrtApi> {
+  disableTelemetryUploads();
   const library = loadNativeLibrary(file);
   const incompatible = (found: string): EngineError =>
     new EngineError(
@@ -274,12 +286,14 @@ async function bindLibrary(file: string): Promise<OrtApi> {
   const LOG_ERRORS = 3; // ORT_LOGGING_LEVEL_ERROR: warnings about graphs are not for the user's terminal
   const DEVICE_ALLOCATOR = 0; // OrtDeviceAllocator: plain memory
   const DEFAULT_MEMORY = 0; // OrtMemTypeDefault
+  const env = await async.createEnv(LOG_ERRORS, 'aipc'); // registers every operator: tens of milliseconds
+  api.DisableTelemetryEvents(env);
   return {
     ...api,
     async,
     version,
     library,
-    env: await async.createEnv(LOG_ERRORS, 'aipc'), // registers every operator: tens of milliseconds
+    env,
     allocator: takePointer((out) => api.GetAllocatorWithDefaultOptions(out)),
     cpuMemory: takePointer((out) => api.CreateCpuMemoryInfo(DEVICE_ALLOCATOR, DEFAULT_MEMORY, out)),
   };
