@@ -15,7 +15,7 @@ import { RunBinding } from './run-binding.js';
 
 /**
  * A batch binds neighbouring rows, so idle rows between busy ones are computed too. One costs less than reading the
- * weights once more in a second run, two cost more (four layers of Phi-3-mini's shape, int4, AVX-512, 2 threads: a run
+ * weights once more in a second run, two cost more (four layers of Phi-3-mini's shape, int4, AVX2, 2 threads: a run
  * of 1 row takes 18.5 ms, of 2 rows 23, of 3 rows 32, of 4 rows 42).
  */
 const MAX_IDLE_ROWS_BETWEEN = 1;
