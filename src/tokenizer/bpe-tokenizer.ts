@@ -15,6 +15,9 @@ import { type PreTokenizer } from './pre-tokenizer.js';
 import { type StreamDecoder, type Tokenizer } from './tokenizer.js';
 import { WordEncoder } from './word-encoder.js';
 
+/** ES2024, in Node since version 20; TypeScript declares it with a newer `lib` than this project's. */
+type WellFormable = string & { toWellFormed(): string };
+
 export interface TokenizerParts {
   readonly addedTokens: readonly AddedToken[];
   readonly normalizer: Normalizer;
@@ -91,7 +94,8 @@ export class BpeTokenizer implements Tokenizer {
       else controlRanges.push({ start, end: joined.length });
     }
     const out = new IdList();
-    this.encodeText(toWellFormed(joined), controlRanges, out);
+    // Half a surrogate pair becomes U+FFFD: UTF-8, and with it Hugging Face's library, has no place for it.
+    this.encodeText((joined as WellFormable).toWellFormed(), controlRanges, out);
     return out.toArray();
   }
 
@@ -152,10 +156,4 @@ export class BpeTokenizer implements Tokenizer {
       first = false;
     }
   }
-}
-
-/** Lone halves of surrogate pairs become U+FFFD: UTF-8, and with it Hugging Face's library, has no place for them. */
-function toWellFormed(text: string): string {
-  // The quick question first: most texts have no surrogates at all.
-  return /[\uD800-\uDFFF]/.test(text) ? text.replace(/\p{Surrogate}/gu, '\uFFFD') : text;
 }

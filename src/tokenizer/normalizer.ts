@@ -80,13 +80,29 @@ function prepend(content: string): Step {
   };
 }
 
+/**
+ * replaceAll for one UTF-16 code unit, which is what every Llama tokenizer does to each space: for a long text several
+ * times as fast, and without a list of all the parts.
+ */
+function replaceUnit(text: string, pattern: string, content: string): string {
+  const from = pattern.charCodeAt(0);
+  const to = content.charCodeAt(0);
+  const units = new Uint16Array(text.length);
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    units[at] = unit === from ? to : unit;
+  }
+  return Buffer.from(units.buffer).toString('utf16le');
+}
+
 function replace(pattern: string, content: string): Step {
   const growth = content.length - pattern.length;
-  const replacement = content.replaceAll('$', '$$$$');
-  // For millions of matches a global expression is several times as fast as replaceAll with a string.
-  const expression = new RegExp(pattern.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'), 'g');
+  const isUnit = pattern.length === 1 && content.length === 1;
   return {
-    apply: (text) => text.replace(expression, replacement),
+    apply: (text) => {
+      if (!text.includes(pattern)) return text;
+      return isUnit ? replaceUnit(text, pattern, content) : text.replaceAll(pattern, () => content);
+    },
     mapRanges: (text, ranges) => {
       let shift = 0;
       let next = text.indexOf(pattern);
