@@ -55,6 +55,10 @@ describe('ids equal those of @huggingface/tokenizers', () => {
   it.skipIf(!existsSync(phi3))(`with Phi-3's vocabulary (skipped without ${phi3}; set AIPC_SHARED_DATA)`, async () => {
     const files = tokenizerJsonFromGguf(await readGgufTokenizer(phi3));
     expectEqual(files.tokenizerJson, files.tokenizerConfig, 23);
+    // The line breaks after the markers are stripped, as Phi-3's tokenizer does.
+    const prompt = '<|user|>\nCan you introduce yourself?<|end|>\n<|assistant|>\n';
+    const ids = createTokenizer(files).encode(prompt, { specialTokens: 'parse' });
+    expect([...ids]).toEqual([32010, 1815, 366, 14944, 7535, 29973, 32007, 32001]);
   });
 
   const smollm2 = process.env['AIPC_SMOLLM2_GGUF'] ?? '';
@@ -63,6 +67,9 @@ describe('ids equal those of @huggingface/tokenizers', () => {
     async () => {
       const files = tokenizerJsonFromGguf(await readGgufTokenizer(smollm2));
       expectEqual(files.tokenizerJson, files.tokenizerConfig, 24);
+      const prompt = '<|im_start|>user\nCan you introduce yourself?<|im_end|>\n<|im_start|>assistant\n';
+      const ids = createTokenizer(files).encode(prompt, { specialTokens: 'parse' });
+      expect([...ids]).toEqual([1, 4093, 198, 7306, 346, 7328, 2747, 47, 2, 198, 1, 520, 9531, 198]);
     },
   );
 });
