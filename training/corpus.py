@@ -21,7 +21,7 @@ from texts.templates import (
 from texts.topic import Topic
 
 HELD_OUT_ONE_IN = 10
-TOPIC_WEIGHT = {"introduction": 3.0, "capabilities": 1.5}
+TOPIC_WEIGHTS = {"introduction": 3.0, "capabilities": 1.5, "hello": 1.3}  # the others have 1
 
 OFF_TOPIC = "off_topic"
 ANSWERS = {topic.name: topic.answer for topic in TOPICS} | {OFF_TOPIC: OFF_TOPIC_ANSWER}
@@ -69,8 +69,7 @@ class QuestionSource:
 
     `canonical_share` and `common_share` are the shares of canonical and common
     questions among the on-topic ones in training, `written_share` that of
-    hand-written ones among the rest; `greeting_weight` is how often greetings come
-    up, compared with another topic. Held-out questions never are canonical.
+    hand-written ones among the rest. Held-out questions never are canonical.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class QuestionSource:
         canonical_share: float = 0.2,
         common_share: float = 0.0,
         written_share: float = 0.55,
-        greeting_weight: float = 1.3,
+        topic_weights: dict[str, float] = TOPIC_WEIGHTS,
     ):
         self.held_out = held_out
         self.off_topic_share = off_topic_share
@@ -90,8 +89,7 @@ class QuestionSource:
         self.plain = {t.name: split(plain_questions(t), held_out, (t.canonical,)) for t in TOPICS}
         self.subject = {t.name: split(subject_questions(t), held_out, (t.canonical,)) for t in TOPICS}
         self.names = [t.name for t in TOPICS]
-        weight = TOPIC_WEIGHT | {"hello": greeting_weight}
-        self.weights = [weight.get(name, 1.0) for name in self.names]
+        self.weights = [topic_weights.get(name, 1.0) for name in self.names]
         self.things = split(off_topic.THINGS, held_out)
         self.places = split(off_topic.PLACES, held_out)
         self.people = split(off_topic.PEOPLE, held_out)

@@ -10,7 +10,7 @@ import argparse
 import math
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from torch import distributed, multiprocessing, nn
 from transformers import Phi3ForCausalLM
 
 from chat_format import ChatFormat
-from corpus import QuestionSource
+from corpus import TOPIC_WEIGHTS, QuestionSource
 from export import model_config
 from measure import measure, padded, predicted_logits
 from quantisation import ROW, make_quantisation_aware
@@ -52,8 +52,8 @@ class Stage:
     quantised_from: float  # share of the schedule after which weights are rounded
     seed: int = SEED
     common_share: float = 0.0  # of the on-topic questions
-    greeting_weight: float = 1.3  # against 1 for most topics
     written_share: float = 0.55  # hand-written questions among the other on-topic ones
+    topic_weights: dict[str, float] = field(default_factory=lambda: TOPIC_WEIGHTS)
 
 
 STAGES = {
@@ -68,7 +68,11 @@ STAGES = {
     ),
     "greetings": Stage(
         200, 200, 6e-4, 20, 0.2, 0.1, 0.86, 0.02, 0.0, 0.75, (2, 8), 4.0, 0.0, 0.0, SEED + 400, common_share=0.15, written_share=0.8,
-        greeting_weight=9.0,
+        topic_weights=TOPIC_WEIGHTS | {"hello": 9.0},
+    ),
+    "settle": Stage(
+        360, 360, 7e-4, 20, 0.2, 0.15, 0.86, 0.02, 0.0, 0.7, (2, 8), 4.0, 0.0, 0.0, SEED + 500, common_share=0.25, written_share=0.75,
+        topic_weights=TOPIC_WEIGHTS | {"hello": 3.0, "thanks": 2.0, "goodbye": 2.0},
     ),
 }
 
@@ -93,7 +97,7 @@ def batches(chat: ChatFormat, rng: random.Random, stage: Stage, progress):
     """Endless batches of conversations of similar length, `TOKENS_PER_STEP` each."""
     source = QuestionSource(
         False, stage.off_topic_share, stage.canonical_share, stage.common_share, stage.written_share,
-        stage.greeting_weight,
+        stage.topic_weights,
     )
     while True:
         pool = [draw_conversation(chat, source, rng, stage, progress()) for _ in range(POOL)]
