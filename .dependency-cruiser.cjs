@@ -3,13 +3,13 @@
  * weights, tokenizer, chat, sampling, devices and engine import no sibling; FFI lives in engine/ alone,
  * argv and exit codes in cli/ alone.
  */
-const siblings = 'weights|convert|engine|tokenizer|chat|sampling|generation|models|devices';
+const siblings = 'weights|convert|engine|tokenizer|chat|sampling|generation|models|devices|download|setup';
 const only = (name, allowed) => ({
   name: `${name}-imports`,
   severity: 'error',
   comment: `src/${name} may import only itself, errors.ts${allowed.length ? `, ${allowed.join(', ')}` : ''}`,
   from: { path: `^src/${name}/`, pathNot: '\\.test\\.ts$' },
-  to: { path: `^src/`, pathNot: `^src/(${[name, ...allowed].join('|')})/|^src/errors\\.ts$|^src/options\\.ts$` },
+  to: { path: `^src/`, pathNot: `^src/(${[name, ...allowed].join('|')})/|^src/(errors|options|cache-folder)\\.ts$` },
 });
 
 module.exports = {
@@ -22,6 +22,8 @@ module.exports = {
     only('devices', []),
     only('engine', []),
     only('convert', ['weights']),
+  only('download', []),
+  only('setup', ['download', 'engine']),
     only('generation', ['engine', 'sampling']),
     only('models', ['weights', 'convert', 'tokenizer']),
     {

@@ -16,8 +16,9 @@ export interface EngineInfo {
   /** True where a device's code path runs on other hardware. */
   readonly emulated: boolean;
   readonly vocabularySize: number;
-  readonly activationDtype: 'f32' | 'f16';
-  readonly kvDtype: 'f32' | 'f16' | 'i8';
+  /** The precision that the device computes in, as the runtime reports it. */
+  readonly activationDtype: 'f32' | 'f16' | 'bf16';
+  readonly kvDtype: 'f32' | 'f16' | 'bf16' | 'i8' | 'u8' | 'u4';
 }
 
 export interface EngineLimits {

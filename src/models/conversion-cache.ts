@@ -8,7 +8,7 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { exportOnnx } from '../convert/onnx/export-onnx.js';
 import { EXPORTER_VERSION, resolveWeightRecipe, type WeightOptions, type WeightRecipe } from '../convert/recipe.js';
-import { cacheFolder } from './cache-folder.js';
+import { cacheFolder } from '../cache-folder.js';
 import { kindOfPath } from './path-kind.js';
 import type { OnLoadProgress } from './progress.js';
 import type { ResolvedModel } from './resolve.js';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { WeightFormat } from '../convert/recipe.js';
 import { NotFoundError } from '../errors.js';
-import { cacheFolder } from './cache-folder.js';
+import { cacheFolder } from '../cache-folder.js';
 import { catalogue, findInCatalogue, type CatalogueEntry } from './catalogue.js';
 import { kindOfPath } from './path-kind.js';
 import { fetchFromPip } from './pip-source.js';
