@@ -22,8 +22,8 @@ module.exports = {
     only('devices', []),
     only('engine', []),
     only('convert', ['weights']),
-  only('download', []),
-  only('setup', ['download', 'engine']),
+    only('download', []),
+    only('setup', ['download', 'engine']),
     only('generation', ['engine', 'sampling']),
     only('models', ['weights', 'convert', 'tokenizer']),
     {
