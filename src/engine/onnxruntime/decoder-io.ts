@@ -5,7 +5,8 @@
 import koffi from 'koffi';
 import { ModelFormatError, UnsupportedError } from '../../errors.js';
 import { ELEMENT_TYPE, takePointer, type OrtApi, type Pointer } from './c-api.js';
-import { MAX_VOCABULARY_SIZE, type GenaiConfig } from './genai-config.js';
+import { MAX_VOCABULARY_SIZE } from '../model-json.js';
+import type { GenaiConfig } from './genai-config.js';
 
 /**
  * aipc's exporter adds this overridable initialiser (int64 [1], default 0): the first row of hidden states that

@@ -2,7 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { MAX_CONFIG_BYTES, readGenaiConfig } from './genai-config.js';
+import { MAX_CONFIG_BYTES } from '../model-json.js';
+import { readGenaiConfig } from './genai-config.js';
 
 let folder: string;
 beforeEach(async () => {

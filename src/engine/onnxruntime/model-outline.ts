@@ -7,7 +7,7 @@
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelFormatError, NotFoundError } from '../../errors.js';
-import { resolveInside } from './genai-config.js';
+import { resolveInside } from '../model-json.js';
 
 /** Names, operator types and paths are read whole; longer ones are not sound. */
 const MAX_STRING_BYTES = 4096;

@@ -5,7 +5,8 @@
  */
 import koffi, { type LibraryHandle } from 'koffi';
 import { EngineError } from '../../errors.js';
-import { findNativeLibrary, loadNativeLibrary } from '../native-library.js';
+import { loadNativeLibrary } from '../native-library.js';
+import { findOpenvinoLibrary } from './find-library.js';
 
 /** Address of a native object; koffi gives pointers as bigint, NULL as null. */
 export type Pointer = bigint;
@@ -35,8 +36,6 @@ interface StatusFunctions {
   ov_infer_request_set_tensor(request: Pointer, name: string, tensor: Pointer): void;
   /** The tensor is a new handle on the request's memory: free it. */
   ov_infer_request_get_tensor(request: Pointer, name: string, out: PointerOut): void;
-  /** Harmless when nothing runs. */
-  ov_infer_request_cancel(request: Pointer): void;
   /** The tensor does not own `data`, and koffi does not keep it alive: the caller does. */
   ov_tensor_create_from_host_ptr(elementType: number, shape: Shape, data: NodeJS.TypedArray, out: PointerOut): void;
   ov_tensor_get_element_type(tensor: Pointer, out: IntOut): void;
@@ -73,7 +72,6 @@ const STATUS_FUNCTIONS: Readonly<Record<keyof StatusFunctions, readonly Paramete
   ov_compiled_model_create_infer_request: [POINTER, OUT_POINTER],
   ov_infer_request_set_tensor: [POINTER, 'str', POINTER],
   ov_infer_request_get_tensor: [POINTER, 'str', OUT_POINTER],
-  ov_infer_request_cancel: [POINTER],
   ov_tensor_create_from_host_ptr: ['int', SHAPE, POINTER, OUT_POINTER],
   ov_tensor_get_element_type: [POINTER, OUT_INT],
   ov_tensor_get_byte_size: [POINTER, OUT_SIZE],
@@ -91,7 +89,11 @@ interface AsyncFunctions {
   /** `binFile` is the file with the weights, which may have another name than the XML. */
   readModel(xmlFile: string, binFile: string): Promise<Pointer>;
   compileModel(model: Pointer, device: string, properties: Properties): Promise<Pointer>;
-  /** Rejects with CANCELLED in `details.status` after ov_infer_request_cancel. */
+  /**
+   * Not to be cancelled: after ov_infer_request_cancel the CPU plug-in's graph, which all requests of the compiled
+   * model share, keeps the shapes of the run that was cut off. A later run, of another request too, then fails or
+   * writes beyond its buffers (2026.4.1: 'munmap_chunk(): invalid pointer', seen within tens of cancelled prompts).
+   */
   infer(request: Pointer): Promise<void>;
   freeCompiledModel(compiledModel: Pointer): Promise<void>;
   /** OpenVINO's own names: `CPU`, `GPU` or `GPU.0`, `GPU.1`, `NPU`. */
@@ -117,8 +119,6 @@ export interface OvApi extends Readonly<StatusFunctions>, Readonly<VoidFunctions
 /** ov_element_type_e. */
 export const ELEMENT_TYPE = { f16: 3, f32: 4, i32: 9, i64: 10 } as const;
 
-/** ov_status_e: INFER_CANCELLED. */
-export const CANCELLED = -13;
 /** ov_status_e: from here down the C wrapper itself refused, without a message of its own. */
 const FIRST_WRAPPER_STATUS = -14;
 
@@ -153,26 +153,9 @@ export function readableMessage(message: string): string {
 
 const loaded = new Map<string, Promise<OvApi>>();
 
-function libraryFileName(platform: NodeJS.Platform): RegExp {
-  if (platform === 'win32') return /^openvino_c\.dll$/i;
-  return platform === 'darwin' ? /^libopenvino_c(\.\d+)*\.dylib$/ : /^libopenvino_c\.so(\.\d+)*$/;
-}
-
-function findLibrary(environment: NodeJS.ProcessEnv = process.env): string {
-  const folder = environment['OPENVINO_LIB_DIR'];
-  return findNativeLibrary({
-    runtime: 'OpenVINO',
-    fileName: libraryFileName(process.platform),
-    places: [
-      folder ? { origin: 'OPENVINO_LIB_DIR', folder } : { origin: 'OPENVINO_LIB_DIR: not set', folder: undefined },
-    ],
-    remedy: 'Set OPENVINO_LIB_DIR to the folder that holds the library.',
-  });
-}
-
 /** The API of the library that is found; loaded once for each path. */
 export async function loadOvApi(): Promise<OvApi> {
-  const file = findLibrary();
+  const file = findOpenvinoLibrary();
   let api = loaded.get(file);
   if (api === undefined) {
     api = bindLibrary(file);
