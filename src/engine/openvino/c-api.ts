@@ -6,6 +6,7 @@
 import koffi, { type LibraryHandle } from 'koffi';
 import { EngineError } from '../../errors.js';
 import { loadNativeLibrary } from '../native-library.js';
+import { openvinoDependencies } from './dependencies.js';
 import { findOpenvinoLibrary } from './find-library.js';
 
 /** Address of a native object; koffi gives pointers as bigint, NULL as null. */
@@ -152,6 +153,8 @@ export function readableMessage(message: string): string {
 }
 
 const loaded = new Map<string, Promise<OvApi>>();
+/** Kept for good: a handle that is collected unloads its library. */
+const dependencies: LibraryHandle[] = [];
 
 /** The API of the library that is found; loaded once for each path. */
 export async function loadOvApi(): Promise<OvApi> {
@@ -175,6 +178,7 @@ function call(native: KoffiFunction, parameters: readonly unknown[]): Promise<un
 }
 
 async function bindLibrary(file: string): Promise<OvApi> {
+  dependencies.push(...openvinoDependencies(file).map(loadNativeLibrary));
   const library = loadNativeLibrary(file);
   const bind = (name: string, result: string, parameters: readonly ParameterType[]): KoffiFunction => {
     try {
