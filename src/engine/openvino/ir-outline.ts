@@ -64,6 +64,7 @@ export async function readIrOutline(folder: string, xmlName: string = MODEL_XML)
   const binFile = path.join(folder, MODEL_BIN);
   const binBytes = await checkBin(xml, binFile);
   const layers = [...xml.layers.values()];
+  const states = readStates(xml, layers);
   const weights = describeWeights(xml);
   return {
     xmlFile: xml.file,
@@ -72,7 +73,7 @@ export async function readIrOutline(folder: string, xmlName: string = MODEL_XML)
     binBytes,
     inputs: readInputs(layers),
     vocabularySize: vocabularySize(xml, weights),
-    ...readStates(xml, layers),
+    ...states,
     weights,
     rtInfo: xml.rtInfo,
   };

@@ -12,7 +12,7 @@ import { ModelFormatError, NotFoundError } from '../../errors.js';
 /** Phi-3-mini's has 3 MB; a model of 128 layers four times that. */
 export const MAX_XML_BYTES = 128 * 2 ** 20;
 /** Phi-3-mini has 4500 layers. */
-export const MAX_LAYERS = 2 ** 18;
+export const MAX_LAYERS = 2 ** 17;
 /** net/layers/layer/output/port/dim is 6; a body (If, Loop) adds 4, and rt_info may nest freely. */
 export const MAX_DEPTH = 32;
 /** An attribute that is kept: names of tensors, shapes. Longer ones are not sound. */

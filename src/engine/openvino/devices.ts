@@ -1,0 +1,56 @@
+/**
+ * aipc's names of devices and OpenVINO's, and whether a device is there. It compiles nothing.
+ */
+import { NotFoundError, OptionError } from '../../errors.js';
+import type { OvApi } from './c-api.js';
+
+/** `cpu`, `gpu` (the first one), `gpu.0`, `gpu.1`..., `npu`. */
+export type OpenvinoDevice = 'cpu' | 'gpu' | `gpu.${number}` | 'npu';
+
+/** OpenVINO's name of a device. Throws OPTION_INVALID. */
+export function openvinoDeviceName(where: string, device: string): string {
+  if (/^(cpu|npu|gpu(\.\d{1,3})?)$/.test(device)) return device.toUpperCase();
+  throw new OptionError(
+    'OPTION_INVALID',
+    `${where}: device must be cpu, gpu, gpu.0, gpu.1... or npu, found '${device.slice(0, 80)}'.`,
+    { details: { option: 'device', found: device } },
+  );
+}
+
+/** aipc's name of a device that OpenVINO names; `GPU` alone is the only one, number 0. */
+export function aipcDeviceName(name: string): string {
+  return name === 'GPU' ? 'gpu.0' : name.toLowerCase();
+}
+
+/** Throws DEVICE_NOT_FOUND, with what is there and what would make the device appear. */
+export async function requireDevice(api: OvApi, name: string): Promise<void> {
+  const available = await api.async.availableDevices();
+  const isThere = available.some(
+    (found) => found === name || (name === 'GPU' && found.startsWith('GPU')) || (name === 'GPU.0' && found === 'GPU'),
+  );
+  if (isThere) return;
+  const reason = await api.async.deviceProperty(name, 'FULL_DEVICE_NAME').then(
+    () => '',
+    (error: unknown) => (error instanceof Error ? ` ${error.message}.` : ''),
+  );
+  const device = name.toLowerCase();
+  throw new NotFoundError(
+    'DEVICE_NOT_FOUND',
+    `OpenVINO ${api.version} finds no ${device} on this machine, only: ` +
+      `${available.map((found) => found.toLowerCase()).join(', ')}. ${remedyFor(device)}${reason}`,
+    { details: { device, available: available.map((found) => found.toLowerCase()) } },
+  );
+}
+
+function remedyFor(device: string): string {
+  if (device.startsWith('gpu.')) return 'Number 0 is the first GPU; `aipc devices` lists them.';
+  const isLinux = process.platform === 'linux';
+  if (device === 'gpu') {
+    return isLinux
+      ? "An Intel GPU needs the packages intel-opencl-icd and ocl-icd-libopencl1, and this user in the group 'render'."
+      : "An Intel GPU needs Intel's graphics driver.";
+  }
+  return isLinux
+    ? "An Intel NPU needs the packages intel-driver-compiler-npu, intel-fw-npu, intel-level-zero-npu, level-zero, and this user in the group 'render'."
+    : "An Intel NPU (Core Ultra) needs Intel's NPU driver.";
+}
