@@ -1,6 +1,6 @@
 /**
- * The real path from weights to tokens, for the tests that compare it: exportModel, ONNX Runtime's engine, the scheduler
- * and its clients. Nothing here stands in for a part of aipc.
+ * The real path from weights to tokens, for the tests that compare it: exportModel, an engine, the scheduler and its
+ * clients. Nothing here stands in for a part of aipc.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -49,16 +49,17 @@ async function exportTo(folder: string, source: string, options: ExportModelOpti
   return (await exportModel(source, folder, options)).folder;
 }
 
-/** One exported model on ONNX Runtime. */
+/** One model on an engine, which it owns. */
 export class ModelRunner implements AsyncDisposable {
   readonly engine: Engine;
   readonly #scheduler: Scheduler;
 
-  private constructor(engine: Engine) {
+  constructor(engine: Engine) {
     this.engine = engine;
     this.#scheduler = new Scheduler(engine);
   }
 
+  /** An exported folder on ONNX Runtime. */
   static async open(folder: string, options: OnnxRuntimeEngineOptions = {}): Promise<ModelRunner> {
     return new ModelRunner(await createOnnxRuntimeEngine(folder, { threads: 2, ...options }));
   }
