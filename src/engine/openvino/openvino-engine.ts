@@ -1,37 +1,44 @@
 /**
  * Opens a folder with an OpenVINO IR as an Engine on a CPU, GPU or NPU. The folder is one that `aipc export openvino`,
- * optimum-cli or Intel made. It converts and downloads nothing.
+ * optimum-cli or Intel made. It converts and downloads nothing; what each kind of device does is its plan's.
  */
-import { existsSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { EngineError } from '../../errors.js';
-import { checkNumber, refuseUnknownKeys } from '../../options.js';
-import { createEngine } from '../engine-core.js';
-import type { Engine, EngineInfo, EngineLimits } from '../engine.js';
+import { refuseUnknownKeys } from '../../options.js';
+import type { Engine, EngineInfo } from '../engine.js';
 import { requireMemory } from '../memory.js';
-import { loadOvApi, type OvApi, type Pointer } from './c-api.js';
+import { loadOvApi, type Properties } from './c-api.js';
 import { compileIr, readCompiledFacts, type CompiledFacts } from './compile.js';
-import { checkDecoderInputs, type DecoderInputs } from './decoder-inputs.js';
+import { openCompiledCache, type OpenvinoWarning } from './compiled-cache.js';
+import type { SizeOptions } from './device-plan.js';
 import { openvinoDeviceName, requireDevice, type OpenvinoDevice } from './devices.js';
-import { LOGITS_ROWS_XML, MODEL_XML, readIrOutline, type IrOutline } from './ir-outline.js';
-import { readOpenvinoModelConfig, type OpenvinoModelConfig } from './model-config.js';
-import { resolveProperties, type OvConfig } from './ov-config.js';
-import { StatefulBackend } from './stateful-backend.js';
+import { LOGITS_ROWS_XML, MODEL_XML, readIrOutline } from './ir-outline.js';
+import { readOpenvinoModelConfig } from './model-config.js';
+import { checkOvConfig, refuseUnknownProperties, type OvConfig } from './ov-config.js';
+import { planStateful } from './stateful-plan.js';
 
-export interface OpenvinoEngineOptions {
+export interface OpenvinoEngineOptions extends SizeOptions {
   readonly device: OpenvinoDevice;
   /** Most tokens that one sequence can hold. Default and most: the model's context length. */
   readonly contextTokens?: number;
   /** Sequences with a KV cache at once, 1 to 64. Default 4: memory is taken as they grow. */
   readonly maxSlots?: number;
-  /** Tokens of a prompt in one native run, 1 to 4096. An abort waits for the end of a run. */
+  /** Tokens of a prompt in one native run, 1 to 4096. Default 256. An abort waits for the end of a run. */
   readonly prefillChunkTokens?: number;
   /** Threads that compute, 1 to 1024; for the CPU. Default: one for each physical core that this process may use. */
   readonly threads?: number;
-  /** Properties of OpenVINO by name, e.g. `{ KV_CACHE_PRECISION: 'f16' }`. They win over aipc's defaults. */
+  /**
+   * Properties of OpenVINO by name, e.g. `{ KV_CACHE_PRECISION: 'f16' }`. They win over aipc's defaults.
+   * CACHE_DIR names the folder for compiled models instead of compiledCacheFolder; '' turns that cache off.
+   */
   readonly ovConfig?: OvConfig;
+  /** Where compiled models for GPU and NPU are kept. Default: `compiled` in aipc's cache. */
+  readonly compiledCacheFolder?: string | undefined;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: OpenvinoLoadProgress) => void;
+  /** Told what went otherwise than expected, though the model runs. */
+  readonly onWarning?: (warning: OpenvinoWarning) => void;
 }
 
 /** Loading does not tell how far it is, only which part it is at. */
@@ -42,11 +49,6 @@ export interface OpenvinoLoadProgress {
 }
 
 const WHERE = 'createOpenvinoEngine';
-const DEFAULT_MAX_SLOTS = 4;
-const MAX_SLOTS = 64;
-const MAX_THREADS = 1024;
-const DEFAULT_PREFILL_CHUNK_TOKENS = 256;
-const MAX_PREFILL_CHUNK_TOKENS = 4096;
 
 /**
  * Opens the model in `folder`. Rejects with MODEL_FILE_MISSING, FILE_*, TENSOR_*, DTYPE_UNSUPPORTED,
@@ -55,45 +57,49 @@ const MAX_PREFILL_CHUNK_TOKENS = 4096;
  * The caller disposes the engine.
  */
 export async function createOpenvinoEngine(folder: string, options: OpenvinoEngineOptions): Promise<Engine> {
-  const { ovConfig = {}, threads, signal, onProgress } = options;
+  const { signal, onProgress, onWarning = () => undefined, compiledCacheFolder } = options;
   refuseUnknownKeys(WHERE, options, [
-    'device',
-    'contextTokens',
-    'maxSlots',
-    'prefillChunkTokens',
-    'threads',
-    'ovConfig',
-    'signal',
-    'onProgress',
+    ...['device', 'contextTokens', 'maxSlots', 'prefillChunkTokens', 'threads', 'ovConfig', 'compiledCacheFolder'],
+    ...['signal', 'onProgress', 'onWarning'],
   ]);
   const device = openvinoDeviceName(WHERE, options.device);
-  if (threads !== undefined) checkNumber(WHERE, 'threads', threads, { min: 1, max: MAX_THREADS, integer: true });
+  const ovConfig = checkOvConfig(WHERE, options.ovConfig);
   signal?.throwIfAborted();
   const config = await readOpenvinoModelConfig(folder);
-  const outline = await readIrOutline(
-    folder,
-    existsSync(path.join(folder, LOGITS_ROWS_XML)) ? LOGITS_ROWS_XML : MODEL_XML,
-  );
-  const inputs = checkDecoderInputs(outline);
-  const limits = resolveLimits(options, config, inputs);
+  const outline = await readIrOutline(folder, await chooseXml(folder));
+  const plan = planStateful({ where: WHERE, device, sizes: options, ovConfig, config, outline });
   const modelBytes = outline.xmlBytes + outline.binBytes;
   onProgress?.({ phase: 'check', modelBytes });
+
   const api = await loadOvApi();
-  await requireDevice(api, device);
-  const supported = (await api.async.deviceProperty(device, 'SUPPORTED_PROPERTIES')).split(' ');
-  const properties = resolveProperties({ where: WHERE, device, ovConfig, threads, supported });
-  requireMemory(outline.xmlFile, modelBytes, 'Close other programs, or export the model with int4 weights.');
-  onProgress?.({ phase: 'compile', modelBytes });
+  if (!plan.isEmulated) await requireDevice(api, device);
+  const listed = (await api.async.deviceProperty(device, 'SUPPORTED_PROPERTIES')).split(' ');
+  refuseUnknownProperties(WHERE, ovConfig, { device, listed, unlisted: plan.unlistedProperties });
   const { xmlFile, binFile } = outline;
+  requireMemory(xmlFile, modelBytes, 'Close other programs, or export the model with int4 weights.');
+  const cacheDir = ovConfig['CACHE_DIR'];
+  const cache = await openCompiledCache({ api, device, cacheDir, compiledCacheFolder, outline, signal, onWarning });
+  const properties = { ...without(plan.properties, 'CACHE_DIR'), ...cache?.properties };
+  onProgress?.({ phase: 'compile', modelBytes });
   const compiledModel = await compileIr({ api, xmlFile, binFile, device, properties, ovConfig, signal });
   try {
+    await cache?.record();
     const facts = await readCompiledFacts(api, compiledModel);
-    refuseOtherDevice(options.device, facts);
-    const info = infoOf(api, options.device, facts, outline);
-    const kvBytesPerToken = device === 'CPU' ? kvBytes(outline, facts.kvDtype) : 0;
-    return createEngine(new StatefulBackend({ api, compiledModel, inputs, info, limits, kvBytesPerToken }));
+    if (!plan.isEmulated) refuseOtherDevice(options.device, facts);
+    const info: EngineInfo = {
+      provider: 'openvino',
+      runtimeVersion: `OpenVINO ${api.version}`,
+      requestedDevice: options.device,
+      device: facts.devices[0] ?? options.device,
+      deviceName: facts.deviceName,
+      emulated: plan.isEmulated,
+      vocabularySize: outline.vocabularySize,
+      activationDtype: facts.activationDtype,
+      kvDtype: facts.kvDtype,
+    };
+    return plan.createEngine({ api, compiledModel, info });
   } catch (error) {
-    await freeAfter(api, compiledModel);
+    await api.async.freeCompiledModel(compiledModel);
     throw error;
   }
 }
@@ -103,75 +109,26 @@ export async function openvinoVersion(): Promise<string> {
   return (await loadOvApi()).version;
 }
 
-function freeAfter(api: OvApi, compiledModel: Pointer): Promise<void> {
-  return api.async.freeCompiledModel(compiledModel);
+/** aipc's own folders have a graph that computes just the rows of logits that are wanted. */
+async function chooseXml(folder: string): Promise<string> {
+  return access(path.join(folder, LOGITS_ROWS_XML)).then(
+    () => LOGITS_ROWS_XML,
+    () => MODEL_XML,
+  );
 }
 
-function resolveLimits(
-  options: OpenvinoEngineOptions,
-  config: OpenvinoModelConfig,
-  inputs: DecoderInputs,
-): EngineLimits {
-  const count = (option: string, value: number | undefined, fallback: number, max: number): number =>
-    value === undefined ? fallback : checkNumber(WHERE, option, value, { min: 1, max, integer: true });
-  const contextTokens = count('contextTokens', options.contextTokens, config.contextTokens, config.contextTokens);
-  const ropeBoundaries = config.ropeBoundaries.filter((boundary) => boundary < contextTokens);
-  const chunk = count(
-    'prefillChunkTokens',
-    options.prefillChunkTokens,
-    DEFAULT_PREFILL_CHUNK_TOKENS,
-    MAX_PREFILL_CHUNK_TOKENS,
-  );
-  // Hidden positions count in a sliding window, and a graph that counts positions itself counts them too.
-  const isWindowed = config.slidingWindowTokens !== undefined && config.slidingWindowTokens < contextTokens;
-  return {
-    contextTokens,
-    maxSlots: count('maxSlots', options.maxSlots, DEFAULT_MAX_SLOTS, MAX_SLOTS),
-    maxBatch: 1,
-    minFirstTokens: 1,
-    maxPromptTokens: contextTokens,
-    maxAppendTokens: contextTokens,
-    // The graph takes the rope factors from the positions of one run: a long prompt must be one.
-    prefillChunkTokens: ropeBoundaries.length > 0 ? contextTokens : Math.min(contextTokens, chunk),
-    rewind: isWindowed || !inputs.hasPositionIds ? 'none' : 'masked',
-    logits: 'any',
-    ropeBoundaries,
-    abort: 'between-runs',
-  };
+function without(properties: Properties, name: string): Properties {
+  return Object.fromEntries(Object.entries(properties).filter(([key]) => key !== name));
 }
 
 /** Never a silent run elsewhere. */
 function refuseOtherDevice(requested: OpenvinoDevice, { devices, deviceName }: CompiledFacts): void {
-  const isRequested = devices.every(
-    (device) => device === requested || (requested === 'gpu' && device.startsWith('gpu.')),
-  );
-  if (isRequested && devices.length > 0) return;
+  const isRequested = (device: string): boolean =>
+    device === requested || (requested === 'gpu' && device.startsWith('gpu.'));
+  if (devices.length > 0 && devices.every(isRequested)) return;
   throw new EngineError(
     'RUNTIME_FAILED',
-    `OpenVINO compiled the model for ${devices.join(', ') || 'no device'} (${deviceName}) though ${requested} was asked for.`,
+    `OpenVINO compiled the model for ${devices.join(', ') || 'no device'} (${deviceName}), ${requested} was asked for.`,
     { details: { requested, devices } },
   );
-}
-
-function infoOf(api: OvApi, requestedDevice: OpenvinoDevice, facts: CompiledFacts, outline: IrOutline): EngineInfo {
-  return {
-    provider: 'openvino',
-    runtimeVersion: `OpenVINO ${api.version}`,
-    requestedDevice,
-    device: facts.devices[0] ?? requestedDevice,
-    deviceName: facts.deviceName,
-    emulated: false,
-    vocabularySize: outline.vocabularySize,
-    activationDtype: facts.activationDtype,
-    kvDtype: facts.kvDtype,
-  };
-}
-
-const KV_BITS: Readonly<Record<EngineInfo['kvDtype'], number>> = { f32: 32, f16: 16, bf16: 16, i8: 8, u8: 8, u4: 4 };
-/** Scale and zero point, f32, for each head of each token. */
-const KV_SCALE_BYTES = 8;
-
-function kvBytes({ layers, kvHeads, headSize }: IrOutline, dtype: EngineInfo['kvDtype']): number {
-  const bits = KV_BITS[dtype];
-  return 2 * layers * kvHeads * ((headSize * bits) / 8 + (bits <= 8 ? KV_SCALE_BYTES : 0));
 }
