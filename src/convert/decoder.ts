@@ -1,6 +1,6 @@
 /**
  * What a decoder computes, said once for every runtime: the ordered layers with their linears, norms, attention and
- * rotary embedding, and which tensor rows each part is made of. Writers (ONNX now, OpenVINO later) read this and
+ * rotary embedding, and which tensor rows each part is made of. Writers (ONNX, OpenVINO) read this and
  * never a ModelConfig or a tensor list. It holds no weights and knows no runtime.
  *
  * Both families are the pre-norm Llama decoder with a SiLU-gated MLP and no biases; Phi-3 adds the sliding window
@@ -59,6 +59,11 @@ export interface Rope {
 
 export interface Decoder {
   readonly architecture: Architecture;
+  /**
+   * Whether the family multiplies by one matrix for q, k, v and by one for gate, up (transformers' modeling code does for
+   * Phi-3, not for Llama). The result is the same; a quantiser that rates whole matrices, as NNCF does, chooses others.
+   */
+  readonly fusedProjections: boolean;
   readonly vocabularySize: number;
   readonly hiddenSize: number;
   readonly contextTokens: number;
@@ -162,6 +167,7 @@ export function describeDecoder(
 
   return {
     architecture: config.architecture,
+    fusedProjections: config.architecture === 'phi3',
     vocabularySize,
     hiddenSize,
     contextTokens: config.contextTokens,

@@ -4,27 +4,39 @@
  */
 import { Piscina } from 'piscina';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { FileWeights } from '../weights/file-weights.js';
 import type { WeightIndex } from '../weights/weight-index.js';
 import type { WeightSource } from '../weights/weights.js';
-import { JobPerformer, type ExportJob } from './export-job.js';
+import { JobPerformer, type ExportJob, type JobAnswer } from './export-job.js';
 import type { WorkerAnswer, WorkerSetup } from './export-worker.js';
 import { unpackError } from './worker-error.js';
 
+/** More threads than this wait for the disk. */
+export const MAX_WORKERS = 64;
+
+/** Disposing it again does no harm. */
 export interface ExportRunner extends AsyncDisposable {
   /** Jobs that it is worth having under way at a time. */
   readonly concurrency: number;
   /** Rejects with what the job threw. */
-  run(job: ExportJob): Promise<void>;
+  run(job: ExportJob): Promise<JobAnswer>;
 }
 
-/** For sources that exist in this process alone. The event loop turns between jobs. */
-export function createInlineRunner(source: WeightSource, dataFile: string): ExportRunner {
-  const performer = new JobPerformer(source, dataFile);
+/** Threads for weights in files, unless `workerCount` is 0; this thread for sources of another kind. */
+export function createRunner(source: WeightSource, workerCount: number): ExportRunner {
+  return workerCount > 0 && source instanceof FileWeights
+    ? createWorkerRunner(source.index, workerCount)
+    : createInlineRunner(source);
+}
+
+/** The event loop turns between jobs. */
+function createInlineRunner(source: WeightSource): ExportRunner {
+  const performer = new JobPerformer(source);
   return {
     concurrency: 1,
     async run(job) {
       await nextTurn();
-      await performer.perform(job);
+      return performer.perform(job);
     },
     [Symbol.asyncDispose]() {
       performer.close();
@@ -33,23 +45,26 @@ export function createInlineRunner(source: WeightSource, dataFile: string): Expo
   };
 }
 
-/** For weights in files. Disposing stops the threads at once, in mid-job too. */
-export function createWorkerRunner(weights: WeightIndex, dataFile: string, workerCount: number): ExportRunner {
+/** Disposing stops the threads at once, in mid-job too. */
+function createWorkerRunner(weights: WeightIndex, workerCount: number): ExportRunner {
   const pool = new Piscina<ExportJob, WorkerAnswer>({
     filename: new URL('./export-worker.js', import.meta.url).href,
     minThreads: 1,
     maxThreads: workerCount,
-    workerData: { weights, dataFile } satisfies WorkerSetup,
+    workerData: { weights } satisfies WorkerSetup,
   });
+  let disposal: Promise<void> | undefined;
   return {
     // One more than there are threads, so that none waits for the next job to arrive.
     concurrency: workerCount + 1,
     async run(job) {
-      const answer = await pool.run(job);
-      if (answer !== null) throw unpackError(answer);
+      const result = await pool.run(job);
+      if ('error' in result) throw unpackError(result.error);
+      return result.answer;
     },
-    async [Symbol.asyncDispose]() {
-      await pool.destroy();
+    [Symbol.asyncDispose]() {
+      disposal ??= pool.destroy();
+      return disposal;
     },
   };
 }
@@ -61,7 +76,7 @@ export function createWorkerRunner(weights: WeightIndex, dataFile: string, worke
 export async function runAll<T extends ExportJob>(
   runner: ExportRunner,
   jobs: Iterator<T>,
-  onDone: (job: T) => void,
+  onDone: (job: T, answer: JobAnswer) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   let failed = false;
@@ -70,8 +85,7 @@ export async function runAll<T extends ExportJob>(
       signal?.throwIfAborted();
       const next = jobs.next();
       if (next.done === true) return;
-      await runner.run(next.value);
-      onDone(next.value);
+      onDone(next.value, await runner.run(next.value));
     }
   };
   const lanes = Array.from({ length: runner.concurrency }, () =>

@@ -5,6 +5,7 @@
  * default configuration, which onnxruntime-genai's builder uses). It does no I/O and knows no file format.
  */
 import { ModelFormatError } from '../errors.js';
+import { maximum, minimum } from './row-scan.js';
 
 /** Block sizes that MatMulNBits takes, in weights along the input features. */
 export const BLOCK_SIZES = [16, 32, 64, 128, 256] as const;
@@ -120,11 +121,10 @@ function round(weight: number, reciprocalScale: number, zeroPoint: number, max: 
   return q > 0 ? (q < max ? (q + 0.5) | 0 : max) : 0;
 }
 
-// The scans below read in bounds by construction (start < end <= length); a check on each read would halve the speed.
-
 /**
  * The value of largest magnitude, the negative one of two equals, the first of zeros; NaN or infinite if any value is.
  * Compares bit patterns with the sign moved below the magnitude, as integers: twice as fast as tracking two extremes.
+ * Reads in bounds by construction, as the scans of row-scan.ts.
  */
 function signedAbsMax(weights: Float32Array, bitPatterns: Int32Array, start: number, end: number): number {
   let largest = -0x80000000;
@@ -139,27 +139,6 @@ function signedAbsMax(weights: Float32Array, bitPatterns: Int32Array, start: num
   }
   const value = weights[at] as number;
   return value === 0 ? (weights[start] as number) : value;
-}
-
-/** NaN if there is one. */
-function minimum(weights: Float32Array, start: number, end: number): number {
-  let min = weights[start] as number;
-  let nonFinite = 0; // v - v is 0 for every finite v and NaN for any other
-  for (let i = start; i < end; i++) {
-    const v = weights[i] as number;
-    if (v < min) min = v;
-    nonFinite += v - v;
-  }
-  return min + nonFinite;
-}
-
-function maximum(weights: Float32Array, start: number, end: number): number {
-  let max = weights[start] as number;
-  for (let i = start; i < end; i++) {
-    const v = weights[i] as number;
-    if (v > max) max = v;
-  }
-  return max;
 }
 
 function notFinite(row: number, firstColumn: number, endColumn: number): ModelFormatError {

@@ -6,7 +6,9 @@
 import type { WeightSource } from '../weights/weights.js';
 import { ModelFormatError, UnsupportedError } from '../errors.js';
 import { MAX_FLOAT16, toFloat16Bits } from './float16.js';
+import { compressRows, packedBytes, type CompressedFormat } from './openvino/compress-weights.js';
 import { quantiseRows, quantisedRowLayout, type BlockFormat } from './quantise.js';
+import { inverseFrequencies } from './rope.js';
 
 interface RowsOfTensor {
   readonly tensor: string;
@@ -38,6 +40,15 @@ export type TensorTask =
       /** Unused when symmetric. */
       readonly zeroPointsOffsetBytes: number;
     })
+  | (RowsOfTensor & {
+      /** NNCF's layout; where the first row is not that of the matrix, an even number of weights and groups precede it. */
+      readonly kind: 'compress';
+      readonly format: CompressedFormat;
+      readonly valuesOffsetBytes: number;
+      readonly scalesOffsetBytes: number;
+      /** Unused when symmetric. */
+      readonly zeroPointsOffsetBytes: number;
+    })
   | {
       /** f32 [rowCount = positions, columnCount = rotarySize / 2] of cos or sin of the rotary angles. */
       readonly kind: 'rope';
@@ -56,7 +67,7 @@ export interface TensorSlice {
 }
 
 /**
- * f32 elements that a slice reads at most, unless a single row is longer: 4 MiB. Memory is about three times that in
+ * f32 elements that a slice reads at most, unless one row (of 4-bit weights two) is longer: 4 MiB. Memory is about three times that in
  * each worker; smaller slices cost more messages, larger ones make an abort wait longer (a slice takes about 10 ms).
  */
 export const MAX_SLICE_ELEMENTS = 1 << 20;
@@ -64,10 +75,19 @@ export const MAX_SLICE_ELEMENTS = 1 << 20;
 /** Cuts tasks into slices, in order. */
 export function* sliceTasks(tasks: Iterable<TensorTask>): Generator<TensorSlice> {
   for (const task of tasks) {
-    const rowsPerSlice = Math.max(1, Math.floor(MAX_SLICE_ELEMENTS / task.columnCount));
-    for (let firstRow = 0; firstRow < task.rowCount; firstRow += rowsPerSlice) {
-      yield { task, firstRow, rowCount: Math.min(rowsPerSlice, task.rowCount - firstRow) };
-    }
+    // Two rows of 4-bit weights may share a byte.
+    for (const rows of sliceRows(task, task.kind === 'compress' ? 2 : 1)) yield { task, ...rows };
+  }
+}
+
+/** Consecutive ranges of rows within MAX_SLICE_ELEMENTS, as far as possible, each a multiple of `multiple` but the last. */
+export function* sliceRows(
+  { rowCount, columnCount }: Pick<RowsOfTensor, 'rowCount' | 'columnCount'>,
+  multiple = 1,
+): Generator<{ firstRow: number; rowCount: number }> {
+  const rowsPerSlice = multiple * Math.max(1, Math.floor(MAX_SLICE_ELEMENTS / columnCount / multiple));
+  for (let firstRow = 0; firstRow < rowCount; firstRow += rowsPerSlice) {
+    yield { firstRow, rowCount: Math.min(rowsPerSlice, rowCount - firstRow) };
   }
 }
 
@@ -82,6 +102,11 @@ export function sliceBytes({ task, rowCount }: TensorSlice): number {
     case 'quantise': {
       const layout = quantisedRowLayout(task.columnCount, task.block);
       return rowCount * (layout.valueBytesPerRow + layout.blocksPerRow * 4 + layout.zeroPointBytesPerRow);
+    }
+    case 'compress': {
+      const { bits, symmetric, groupSize } = task.format;
+      const groups = (rowCount * task.columnCount) / groupSize;
+      return packedBytes(rowCount * task.columnCount, bits) + groups * 2 + (symmetric ? 0 : packedBytes(groups, bits));
     }
   }
 }
@@ -105,12 +130,12 @@ export async function runSlice(slice: TensorSlice, source: WeightSource, write: 
   try {
     switch (task.kind) {
       case 'copy': {
-        const elements = convert(rows, task.dtype, task.tensor);
+        const elements = convert(rows, task.dtype);
         await write(bytesOf(elements), task.offsetBytes + firstRow * task.columnCount * elements.BYTES_PER_ELEMENT);
         return;
       }
       case 'transpose': {
-        const elements = convert(transpose(rows, rowCount, task.columnCount), task.dtype, task.tensor);
+        const elements = convert(transpose(rows, rowCount, task.columnCount), task.dtype);
         const size = elements.BYTES_PER_ELEMENT;
         for (let column = 0; column < task.columnCount; column++) {
           await write(
@@ -130,15 +155,33 @@ export async function runSlice(slice: TensorSlice, source: WeightSource, write: 
         }
         return;
       }
+      case 'compress': {
+        const { bits, groupSize } = task.format;
+        const firstWeight = firstRow * task.columnCount;
+        const firstGroup = firstWeight / groupSize;
+        const { values, scales, zeroPoints } = compressRows(rows, task.columnCount, task.format);
+        await write(values, task.valuesOffsetBytes + packedBytes(firstWeight, bits));
+        await write(bytesOf(scales), task.scalesOffsetBytes + firstGroup * 2);
+        if (zeroPoints !== null) await write(zeroPoints, task.zeroPointsOffsetBytes + packedBytes(firstGroup, bits));
+        return;
+      }
     }
   } catch (error) {
-    if (!(error instanceof ModelFormatError && error.code === 'FILE_MALFORMED')) throw error;
-    throw new ModelFormatError(
-      'FILE_MALFORMED',
-      `${source.location}: tensor '${task.tensor}', from row ${firstRow}: ${error.message}`,
-      { cause: error, details: { tensor: task.tensor, firstRow, location: source.location } },
-    );
+    throw withPlace(error, source, task.tensor, firstRow);
   }
+}
+
+/** Names tensor and rows in errors about weights; others stay as they are. */
+export function withPlace(error: unknown, source: WeightSource, tensor: string, firstRow: number): unknown {
+  const options = { cause: error, details: { tensor, firstRow, location: source.location } };
+  const place = `${source.location}: tensor '${tensor}', from row ${firstRow}`;
+  if (error instanceof ModelFormatError && error.code === 'FILE_MALFORMED') {
+    return new ModelFormatError('FILE_MALFORMED', `${place}: ${error.message}`, options);
+  }
+  if (error instanceof UnsupportedError && error.code === 'DTYPE_UNSUPPORTED') {
+    return new UnsupportedError('DTYPE_UNSUPPORTED', `${place}: ${error.message}`, options);
+  }
+  return error;
 }
 
 /** All platforms that Node runs on are little-endian, as both ONNX and the data file are. */
@@ -156,7 +199,7 @@ function transpose(rows: Float32Array, rowCount: number, columnCount: number): F
   return result;
 }
 
-function convert(rows: Float32Array, dtype: 'fp16' | 'fp32', tensor: string): Float32Array | Uint16Array {
+function convert(rows: Float32Array, dtype: 'fp16' | 'fp32'): Float32Array | Uint16Array {
   let nonFinite = 0;
   let largest = 0;
   for (const v of rows) {
@@ -169,9 +212,9 @@ function convert(rows: Float32Array, dtype: 'fp16' | 'fp32', tensor: string): Fl
   if (largest > MAX_FLOAT16) {
     throw new UnsupportedError(
       'DTYPE_UNSUPPORTED',
-      `Tensor '${tensor}' has the value ${largest}, which fp16 cannot hold (at most ${MAX_FLOAT16}). ` +
+      `There is a weight of magnitude ${largest}, which fp16 cannot hold (at most ${MAX_FLOAT16}). ` +
         "Use weightFormat 'fp32', 'int8' or 'int4'.",
-      { details: { tensor, found: largest, max: MAX_FLOAT16 } },
+      { details: { found: largest, max: MAX_FLOAT16 } },
     );
   }
   const halves = new Uint16Array(rows.length);
@@ -179,10 +222,7 @@ function convert(rows: Float32Array, dtype: 'fp16' | 'fp32', tensor: string): Fl
   return halves;
 }
 
-/**
- * Angles position * theta^(-2i / rotarySize), every step rounded to f32 as transformers does it
- * (modeling_rope_utils.py): at position 4,095 f64 would differ by up to 2e-4 rad.
- */
+/** Angles position * frequency, every step rounded to f32: at position 4,095 f64 would differ by up to 2e-4 rad. */
 function ropeRows(
   task: Extract<TensorTask, { kind: 'rope' }>,
   firstPosition: number,
@@ -190,13 +230,11 @@ function ropeRows(
 ): Float32Array {
   const { columnCount } = task;
   const f = task.function === 'cos' ? Math.cos : Math.sin;
-  const inverseFrequencies = Float32Array.from({ length: columnCount }, (_, i) =>
-    Math.fround(1 / Math.fround(task.theta ** Math.fround((2 * i) / (2 * columnCount)))),
-  );
+  const frequencies = inverseFrequencies(task.theta, 2 * columnCount);
   const table = new Float32Array(positionCount * columnCount);
   for (let p = 0; p < positionCount; p++) {
     for (let i = 0; i < columnCount; i++) {
-      table[p * columnCount + i] = f(Math.fround((firstPosition + p) * (inverseFrequencies[i] ?? 0)));
+      table[p * columnCount + i] = f(Math.fround((firstPosition + p) * (frequencies[i] ?? 0)));
     }
   }
   return table;

@@ -1,7 +1,7 @@
 /** Reading aipc.json, which the exporter leaves in its folders: where the model came from. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { PROVENANCE_FILE } from '../convert/onnx/export-onnx.js';
+import { PROVENANCE_FILE } from '../convert/export-folder.js';
 import { WEIGHT_FORMATS } from '../convert/recipe.js';
 import { ModelFormatError } from '../errors.js';
 import { kindOfPath } from '../models/path-kind.js';

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openWeights } from '../../weights/open-weights.js';
 import type { WeightSource } from '../../weights/weights.js';
 import { memorySource, tensorShapes, TINY_CONFIG } from '../testing/memory-source.js';
-import { exportOnnx, type ExportOnnxOptions, type ExportProgress } from './export-onnx.js';
+import type { ExportProgress } from '../export-folder.js';
+import { exportOnnx, type ExportOnnxOptions } from './export-onnx.js';
 
 const PHI3_FOLDER = 'test/golden/models/phi3-window';
 
