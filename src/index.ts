@@ -12,9 +12,12 @@ export {
 } from './errors.js';
 export type { ChatMessage, ChatRole } from './chat/message.js';
 export type { ExportSummary } from './convert/onnx/export-onnx.js';
+export type { ExportOpenvinoSummary } from './convert/openvino/export-openvino.js';
+export type { GroupSizeFallback, OpenvinoRecipe } from './convert/openvino/recipe.js';
 export type { WeightFormat } from './convert/recipe.js';
 export { ChatSession, type ChatOptions } from './model/chat-session.js';
 export { exportModel, type ExportModelOptions } from './model/export-model.js';
+export { exportOpenvinoModel, type ExportOpenvinoModelOptions } from './model/export-openvino-model.js';
 export { GenerationStream } from './model/generation-stream.js';
 export { loadModel, type LoadModelOptions } from './model/load-model.js';
 export type { Model } from './model/model.js';

@@ -1,8 +1,9 @@
-/** `aipc export onnx`: weights to a folder that ONNX Runtime runs. */
+/** `aipc export`, and `aipc export onnx`: weights to a folder that ONNX Runtime runs. */
 import { Command, Option } from 'commander';
 import { exportModel } from '../model/export-model.js';
 import type { ExportSummary } from '../convert/onnx/export-onnx.js';
 import type { WeightOptions } from '../convert/recipe.js';
+import { exportOpenvinoCommand } from './export-openvino-command.js';
 import { parseInteger } from './parse.js';
 import { ProgressLine } from './progress-line.js';
 
@@ -35,7 +36,10 @@ export function exportCommand(signal: AbortSignal): Command {
     .option('--offline', 'download nothing')
     .option('--json', 'print the summary as JSON')
     .action((outputFolder: string, flags: ExportOnnxFlags) => exportOnnxFolder(outputFolder, flags, signal));
-  return new Command('export').description('convert weights to a folder that a runtime runs').addCommand(onnx);
+  return new Command('export')
+    .description('convert weights to a folder that a runtime runs')
+    .addCommand(onnx)
+    .addCommand(exportOpenvinoCommand(signal));
 }
 
 async function exportOnnxFolder(outputFolder: string, flags: ExportOnnxFlags, signal: AbortSignal): Promise<void> {

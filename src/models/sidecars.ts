@@ -7,6 +7,8 @@ import path from 'node:path';
 import { ModelFormatError, NotFoundError } from '../errors.js';
 import { tokenizerJsonFromGguf } from '../tokenizer/gguf-vocabulary.js';
 import { readGgufTokenizer } from '../weights/gguf-tokenizer.js';
+import { openWeights } from '../weights/open-weights.js';
+import { configJson, generationConfigJson } from './gguf-config-files.js';
 import { kindOfPath } from './path-kind.js';
 
 export interface Sidecar {
@@ -56,6 +58,19 @@ export async function collectSidecars(source: string): Promise<readonly Sidecar[
     sidecars.push({ name, bytes: await readFile(file) });
   }
   return sidecars;
+}
+
+/**
+ * The sidecars with config.json and generation_config.json in any case, made from what is known of the model where the
+ * source has none: programs that know no other description of a folder need both.
+ * Throws what collectSidecars and openWeights throw.
+ */
+export async function collectSidecarsAndConfigs(source: string, signal?: AbortSignal): Promise<readonly Sidecar[]> {
+  const sidecars = await collectSidecars(source);
+  await using weights = await openWeights(source, signal === undefined ? {} : { signal });
+  const { config } = weights;
+  const made = [jsonFile('config.json', configJson(config)), jsonFile('generation_config.json', generationConfigJson(config))];
+  return [...sidecars, ...made.filter(({ name }) => !sidecars.some((sidecar) => sidecar.name === name))];
 }
 
 function jsonFile(name: string, value: unknown): Sidecar {

@@ -14,12 +14,10 @@ export interface OptimumDefaults {
 const SCALE_ESTIMATION = 'scale estimation on wikitext2';
 const AWQ = 'AWQ';
 
-const of = (
-  symmetric: boolean,
-  groupSize: number,
-  ratio: number,
-  ...omitted: readonly string[]
-): OptimumDefaults => ({ options: { symmetric, groupSize, ratio }, omitted });
+const of = (symmetric: boolean, groupSize: number, ratio: number, ...omitted: readonly string[]): OptimumDefaults => ({
+  options: { symmetric, groupSize, ratio },
+  omitted,
+});
 
 const DEFAULTS: Readonly<Record<string, OptimumDefaults>> = {
   'microsoft/Phi-3-mini-4k-instruct': of(false, 64, 1, SCALE_ESTIMATION),
