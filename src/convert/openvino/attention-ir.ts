@@ -70,8 +70,7 @@ export function rotate(graph: IrGraph, x: Value, { cos, sin, rotarySize }: Rotat
  *
  * With a window, operations and operands stand exactly as NPUW's Phi3SlidingMaskMatcher looks for them: it rewrites the
  * mask for a cache of fixed length, in which a token's place says nothing about its position. (The past's length must
- * be a Gather, both range ends an Add of it, first operand there and second here; BitwiseAnd of the window, then the
- * causal mask.)
+ * XX
  */
 export function attentionMask(
   graph: IrGraph,
@@ -94,8 +93,9 @@ export function attentionMask(
     graph.operation(type, [a, b], NUMPY, { type: 'boolean' });
   const and = (a: Value, b: Value): Value => graph.operation('BitwiseAnd', [a, b], NUMPY, { version: 'opset13' });
 
-  const query = unsqueezed(range(past, graph.operation('Add', [past, added], NUMPY)), 0, 1, 3);
-  const key = unsqueezed(range(zero, graph.operation('Add', [added, past], NUMPY)), 0, 1, 2);
+  const end = graph.operation('Add', [past, added], NUMPY);
+  const query = unsqueezed(range(past, end), 0, 1, 3);
+  const key = unsqueezed(range(zero, end), 0, 1, 2);
   const present = graph.operation(
     'Convert',
     [attentionMaskInput],
@@ -104,13 +104,12 @@ export function attentionMask(
   );
   const isToken = unsqueezed(present, 1, 2);
   const causal = compare('LessEqual', key, query);
-  let attends: Value;
-  if (windowTokens === null) {
-    attends = and(causal, isToken);
-  } else {
+  let attends = causal;
+  if (windowTokens !== null) {
     const firstSeen = graph.operation('Add', [query, graph.i64(-windowTokens)], NUMPY);
-    attends = and(and(isToken, compare('Greater', key, firstSeen)), causal);
+    attends = and(and(graph.boolean(true), compare('Greater', key, firstSeen)), causal);
   }
+  attends = and(attends, isToken);
   return graph.operation('Select', [attends, graph.f32([], [0]), graph.f32([], [MASKED_SCORE])], NUMPY, {
     type: 'f32',
   });

@@ -124,7 +124,15 @@ export class IrGraph {
     return this.#constant('f32', shape, Float32Array.from(values));
   }
 
-  #constant(type: ElementType, shape: readonly number[], values: BigInt64Array | Int32Array | Float32Array): Value {
+  boolean(value: boolean): Value {
+    return this.#constant('boolean', [], Uint8Array.of(value ? 1 : 0));
+  }
+
+  #constant(
+    type: ElementType,
+    shape: readonly number[],
+    values: BigInt64Array | Int32Array | Float32Array | Uint8Array,
+  ): Value {
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     return this.constantAt(type, shape, this.#layout.place(bytes), bytes.length);
   }
