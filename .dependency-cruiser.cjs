@@ -9,7 +9,7 @@ const only = (name, allowed) => ({
   severity: 'error',
   comment: `src/${name} may import only itself, errors.ts${allowed.length ? `, ${allowed.join(', ')}` : ''}`,
   from: { path: `^src/${name}/`, pathNot: '\\.test\\.ts$' },
-  to: { path: `^src/`, pathNot: `^src/(${[name, ...allowed].join('|')})/|^src/(errors|options|cache-folder)\\.ts$` },
+  to: { path: `^src/`, pathNot: `^src/(${[name, ...allowed].join('|')})/|^src/(errors|options|cache-folder|file-system)\\.ts$` },
 });
 
 module.exports = {
@@ -25,7 +25,7 @@ module.exports = {
     only('download', []),
     only('setup', ['download', 'engine']),
     only('generation', ['engine', 'sampling']),
-    only('models', ['weights', 'convert', 'tokenizer']),
+    only('models', ['weights', 'convert', 'tokenizer', 'download']),
     {
       name: 'generation-sees-the-engine-interface-only',
       severity: 'error',

@@ -6,6 +6,7 @@ import { describeError, exitCodeOf, exitCodes } from './exit.js';
 import { exportCommand } from './export-command.js';
 import { watchInterrupts } from './interrupt.js';
 import { runCommand } from './run-command.js';
+import { setupCommand } from './setup-command.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -18,7 +19,8 @@ const program = new Command('aipc')
   .showHelpAfterError('(add --help for the options)')
   .exitOverride()
   .addCommand(runCommand(interrupt.signal))
-  .addCommand(exportCommand(interrupt.signal));
+  .addCommand(exportCommand(interrupt.signal))
+  .addCommand(setupCommand(interrupt.signal));
 for (const command of [program, ...program.commands, ...program.commands.flatMap((inner) => inner.commands)]) {
   command.exitOverride();
 }

@@ -1,6 +1,14 @@
 /** Progress of long work on stderr: a bar on a terminal, one line a phase elsewhere. Nothing for what ends within a second. */
 import { Presets, SingleBar } from 'cli-progress';
-import type { LoadProgress } from '../models/progress.js';
+
+/** What every long call reports, whatever its phases. */
+interface Progress {
+  readonly phase: string;
+  readonly label: string;
+  /** Both null while the size is unknown. */
+  readonly doneBytes: number | null;
+  readonly totalBytes: number | null;
+}
 
 const PATIENCE_MS = 1000;
 const BYTES_PER_MB = 1_000_000;
@@ -11,10 +19,11 @@ export class ProgressLine {
   #bar: SingleBar | null = null;
   #shown = '';
 
-  readonly update = (progress: LoadProgress): void => {
+  readonly update = (progress: Progress): void => {
     if (progress.phase === 'load' || performance.now() - this.#startedMs < PATIENCE_MS) return;
     const title = `${progress.phase} ${progress.label}`;
-    if (title !== this.#shown) this.#begin(title, progress.totalBytes);
+    const sizeIsNew = this.#isTerminal && this.#bar === null && progress.totalBytes !== null;
+    if (title !== this.#shown || sizeIsNew) this.#begin(title, progress.totalBytes);
     if (progress.doneBytes !== null) this.#bar?.update(progress.doneBytes, { doneMb: megabytes(progress.doneBytes) });
   };
 

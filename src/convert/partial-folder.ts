@@ -5,18 +5,14 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { OptionError } from '../errors.js';
+import { hasErrorCode, isProcessAlive, renamePatiently } from '../file-system.js';
 
 /** Files of which one must be in a folder before `force` may replace it: it then is an exported model. */
 const EXPORT_MARKERS = ['aipc.json', 'genai_config.json'];
-
-/** Windows holds files of others (virus scanners, indexers) for moments: how often and how long to try again. */
-const RENAME_ATTEMPTS = 10;
-const RENAME_RETRY_MS = 200;
 
 /** Ends the name under which an old folder waits while its successor takes its place. */
 const REPLACED_SUFFIX = '-replaced';
@@ -46,8 +42,8 @@ export async function checkTargetFolder(where: string, target: string, force: bo
       details: { option: 'outputFolder', found: target },
     });
   const entries = await readdir(target).catch((error: unknown): string[] => {
-    if (hasCode(error, 'ENOENT')) return [];
-    if (hasCode(error, 'ENOTDIR')) throw refusal('is a file', 'Name a folder.');
+    if (hasErrorCode(error, 'ENOENT')) return [];
+    if (hasErrorCode(error, 'ENOTDIR')) throw refusal('is a file', 'Name a folder.');
     throw error;
   });
   if (entries.length === 0) return;
@@ -94,20 +90,11 @@ async function removeStale(parent: string, name: string): Promise<void> {
   for (const entry of entries) {
     if (!entry.startsWith(prefix)) continue;
     const match = /^(\d+)-([0-9a-f]{8})[0-9a-f]{8}(-replaced)?$/.exec(entry.slice(prefix.length)); // REPLACED_SUFFIX
-    if (match?.[2] !== HOST_TAG || isAlive(Number(match[1]))) continue;
+    if (match?.[2] !== HOST_TAG || isProcessAlive(Number(match[1]))) continue;
     const stale = path.join(parent, entry);
     // Killed between the two renames of replace(): the old folder goes back to its place.
     if (match[3] !== undefined && !entries.includes(name)) await renamePatiently(stale, path.join(parent, name));
     else await rm(stale, { recursive: true, force: true, maxRetries: 5 });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !hasCode(error, 'ESRCH'); // EPERM: it lives and is another user's
   }
 }
 
@@ -132,7 +119,7 @@ function removeOnSignal(folder: string): () => void {
 async function moveIntoPlace(where: string, folder: string, target: string): Promise<void> {
   // Windows does not even rename over an empty one.
   await rmdir(target).catch((error: unknown) => {
-    if (!hasCode(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
+    if (!hasErrorCode(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
   });
   try {
     await renamePatiently(folder, target);
@@ -148,7 +135,7 @@ async function replace(folder: string, target: string): Promise<void> {
   const existed = await renamePatiently(target, old).then(
     () => true,
     (error: unknown) => {
-      if (hasCode(error, 'ENOENT')) return false;
+      if (hasErrorCode(error, 'ENOENT')) return false;
       throw error;
     },
   );
@@ -161,19 +148,6 @@ async function replace(folder: string, target: string): Promise<void> {
   if (existed) await rm(old, { recursive: true, force: true, maxRetries: 5 });
 }
 
-async function renamePatiently(from: string, to: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await rename(from, to);
-      return;
-    } catch (error) {
-      const mayPass = process.platform === 'win32' && hasCode(error, 'EPERM', 'EBUSY', 'EACCES');
-      if (!mayPass || attempt === RENAME_ATTEMPTS) throw error;
-      await sleep(RENAME_RETRY_MS);
-    }
-  }
-}
-
 /** Makes a rename durable. Windows has no such call for folders, and needs none. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
@@ -183,8 +157,4 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

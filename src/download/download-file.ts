@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelFormatError, OptionError } from '../errors.js';
+import { hasErrorCode } from '../file-system.js';
 import { checkNumber, refuseUnknownKeys } from '../options.js';
 import { withFileLock } from './file-lock.js';
 import { get, isHttp, requireStatus, showUrl, unreachable, type HttpAnswer } from './http.js';
@@ -305,7 +306,7 @@ async function sizeOf(file: string): Promise<number | undefined> {
   try {
     return (await stat(file)).size;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (hasErrorCode(error, 'ENOENT')) return undefined;
     throw error;
   }
 }

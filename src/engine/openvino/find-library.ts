@@ -6,6 +6,7 @@ import { readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { findNativeLibrary, type LibraryPlace } from '../native-library.js';
+import { linuxDriverAdvice } from './linux-drivers.js';
 import {
   currentHost,
   isOpenvinoPublishedFor,
@@ -72,7 +73,9 @@ function remedyFor(host: SearchHost, isNamed: boolean): string {
   }
   const why = whyNoRuntime(host);
   if (why !== undefined) return `${why} A build of your own serves when OPENVINO_LIB_DIR names its folder.`;
-  return `Run \`${SETUP_COMMAND}\`, or set OPENVINO_LIB_DIR to a folder that holds the library.`;
+  const step = `Run \`${SETUP_COMMAND}\`, or set OPENVINO_LIB_DIR to a folder that holds the library.`;
+  const drivers = host.platform === 'linux' ? linuxDriverAdvice(host.root) : [];
+  return [step, ...drivers].join('\n');
 }
 
 function cachePlaces(host: SearchHost): readonly LibraryPlace[] {
