@@ -9,7 +9,10 @@ const only = (name, allowed) => ({
   severity: 'error',
   comment: `src/${name} may import only itself, errors.ts${allowed.length ? `, ${allowed.join(', ')}` : ''}`,
   from: { path: `^src/${name}/`, pathNot: '\\.test\\.ts$' },
-  to: { path: `^src/`, pathNot: `^src/(${[name, ...allowed].join('|')})/|^src/(errors|options|cache-folder|file-system)\\.ts$` },
+  to: {
+    path: `^src/`,
+    pathNot: `^src/(${[name, ...allowed].join('|')})/|^src/(errors|options|cache-folder|file-system)\\.ts$`,
+  },
 });
 
 module.exports = {
