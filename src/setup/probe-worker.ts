@@ -1,20 +1,25 @@
 /** A process of its own that loads the OpenVINO library in OPENVINO_LIB_DIR and tells what it is: loading may crash. */
 import { loadOvApi } from '../engine/openvino/c-api.js';
-import type { ProbeAnswer } from './probe.js';
+import type { ProbeMessage } from './probe.js';
 
-async function answer(): Promise<ProbeAnswer> {
+/** Each message holds what was known by then: drivers of other devices may crash the process after the CPU was seen. */
+async function* answer(): AsyncGenerator<ProbeMessage, void> {
   try {
     const api = await loadOvApi();
-    return {
-      version: api.version,
-      buildNumber: api.buildNumber,
-      libraryFile: api.file,
-      devices: await api.async.availableDevices(),
-    };
+    await api.async.deviceProperty('CPU', 'FULL_DEVICE_NAME');
+    const facts = { version: api.version, buildNumber: api.buildNumber, libraryFile: api.file };
+    yield { ...facts, devices: ['CPU'] };
+    yield { ...facts, devices: await api.async.availableDevices() };
   } catch (error) {
-    return { problem: error instanceof Error ? error.message : String(error) };
+    yield { problem: error instanceof Error ? error.message : String(error) };
   }
 }
 
-process.send?.(await answer());
+function tell(message: ProbeMessage): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.send?.(message, (error: Error | null) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+for await (const message of answer()) await tell(message);
 process.disconnect();
