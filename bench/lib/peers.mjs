@@ -18,7 +18,11 @@ const PEERS = {
 /** A peer is not there; the message says what to install and which variable to set. */
 export class PeerMissingError extends Error {}
 
-/** @param {keyof typeof PEERS} name @returns {{ python: string, versions: Record<string, string> }} */
+/**
+ * `openvinoLibraries`: the folder of OpenVINO's libraries that the peer loads, for aipc to use the very same ones.
+ * @param {keyof typeof PEERS} name
+ * @returns {{ python: string, versions: Record<string, string>, openvinoLibraries: string }}
+ */
 export function findPeer(name) {
   const { variable, modules, packages } = PEERS[name];
   const remedy =
@@ -35,7 +39,9 @@ export function findPeer(name) {
     'import json, sys, importlib.util as u, importlib.metadata as m',
     'missing = [x for x in sys.argv[1].split() if u.find_spec(x) is None]',
     'known = [x for x in sys.argv[2].split() if any(True for _ in m.distributions(name=x))]',
-    'print(json.dumps({"missing": missing, "versions": {x: m.version(x) for x in known}}))',
+    'spec = u.find_spec("openvino")',
+    'libraries = spec.submodule_search_locations[0] + "/libs" if spec else None',
+    'print(json.dumps({"missing": missing, "versions": {x: m.version(x) for x in known}, "libraries": libraries}))',
   ].join('\n');
   const distributions = 'openvino openvino-genai optimum-intel optimum nncf torch transformers numpy';
   const { status, stdout, stderr, error } = spawnSync(python, ['-c', script, modules.join(' '), distributions], {
@@ -44,7 +50,7 @@ export function findPeer(name) {
   if (error || status !== 0) {
     throw new PeerMissingError(`${variable}=${python} does not run: ${error?.message ?? stderr.trim()}. ${remedy}`);
   }
-  const { missing, versions } = JSON.parse(stdout);
+  const { missing, versions, libraries } = JSON.parse(stdout);
   if (missing.length > 0) throw new PeerMissingError(`${python} has no ${missing.join(', ')}. ${remedy}`);
-  return { python, versions };
+  return { python, versions, openvinoLibraries: libraries };
 }

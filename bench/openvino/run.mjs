@@ -1,7 +1,8 @@
 /**
  * Prefill and decode of aipc, on the folder that it exports, beside openvino-genai, on the folder that optimum-cli
  * exports from the same weights. The same threads and the same prompts; each measurement in a fresh process, in turn, so
- * that a slow minute strikes all; both runtimes with their own defaults (dynamic quantisation, 8-bit KV cache).
+ * that a slow minute strikes all; both on the libraries of openvino-genai's environment, with their own defaults
+ * (dynamic quantisation, 8-bit KV cache).
  * openvino-genai is measured with each of its attention backends; the ratio is to the faster one.
  *
  *   AIPC_BENCH_GENAI_PYTHON=... AIPC_BENCH_OPTIMUM_PYTHON=... node bench/openvino/run.mjs
@@ -96,7 +97,10 @@ async function main() {
     const order = runners.map((_, index) => runners[(index + round) % runners.length]);
     for (const { name, command, request } of order) {
       const [program, ...args] = command;
-      const { stdout, peakResidentBytes } = await runMeasured(program, args, { input: JSON.stringify(request) });
+      const { stdout, peakResidentBytes } = await runMeasured(program, args, {
+        input: JSON.stringify(request),
+        env: { ...process.env, OPENVINO_LIB_DIR: genai.openvinoLibraries },
+      });
       const answer = JSON.parse(stdout.trim().split('\n').at(-1));
       taken.set(name, { ...answer, peakResidentBytes });
       const figures = answer.cases.map(
