@@ -5,8 +5,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { OpenvinoWeightOptions } from '../../src/convert/openvino/recipe.js';
 import type { WeightOptions } from '../../src/convert/recipe.js';
 import type { Engine } from '../../src/engine/engine.js';
+import { createOpenvinoEngine, type OpenvinoEngineOptions } from '../../src/engine/openvino/openvino-engine.js';
 import {
   createOnnxRuntimeEngine,
   type OnnxRuntimeEngineOptions,
@@ -14,7 +16,8 @@ import {
 import { generate } from '../../src/generation/generate.js';
 import { Scheduler } from '../../src/generation/scheduler.js';
 import { scoreTokens } from '../../src/generation/score.js';
-import { exportModel, type ExportModelOptions } from '../../src/model/export-model.js';
+import { exportModel } from '../../src/model/export-model.js';
+import { exportOpenvinoModel } from '../../src/model/export-openvino-model.js';
 import { createSampler } from '../../src/sampling/sampling.js';
 
 /** Exported folders, each made once; all removed on disposal. */
@@ -30,11 +33,30 @@ export class ExportedFolders implements AsyncDisposable {
     return new ExportedFolders(await mkdtemp(path.join(tmpdir(), 'aipc-golden-')));
   }
 
-  /** The folder of this source with these weights. `workers: 0`: tiny models take longer to hand out than to write. */
+  /** The ONNX folder of this source with these weights. `workers: 0`: tiny models take longer to hand out than to write. */
   of(source: string, weights: WeightOptions, workers = 0): Promise<string> {
+    return this.#once('onnx', source, weights, async (outputFolder) => {
+      await exportModel(source, outputFolder, { ...weights, workers });
+    });
+  }
+
+  /** Likewise the OpenVINO folder. */
+  openvino(source: string, weights: OpenvinoWeightOptions, workers = 0): Promise<string> {
+    return this.#once('openvino', source, weights, async (outputFolder) => {
+      await exportOpenvinoModel(source, outputFolder, { ...weights, workers });
+    });
+  }
+
+  #once(
+    runtime: string,
+    source: string,
+    weights: object,
+    write: (outputFolder: string) => Promise<void>,
+  ): Promise<string> {
     const options = Object.entries<unknown>({ ...weights }).map(([option, value]) => `${option}-${String(value)}`);
-    const key = [path.basename(source), ...options].join('-');
-    const made = this.#made.get(key) ?? exportTo(path.join(this.#root, key), source, { ...weights, workers });
+    const key = [runtime, path.basename(source), ...options].join('-');
+    const folder = path.join(this.#root, key);
+    const made = this.#made.get(key) ?? write(folder).then(() => folder);
     this.#made.set(key, made);
     return made;
   }
@@ -45,9 +67,12 @@ export class ExportedFolders implements AsyncDisposable {
   }
 }
 
-async function exportTo(folder: string, source: string, options: ExportModelOptions): Promise<string> {
-  return (await exportModel(source, folder, options)).folder;
-}
+/** OpenVINO properties of the CPU: f32 inference, f32 KV cache, activations not quantised. */
+export const EXACT_OPENVINO = {
+  INFERENCE_PRECISION_HINT: 'f32',
+  KV_CACHE_PRECISION: 'f32',
+  DYNAMIC_QUANTIZATION_GROUP_SIZE: '0',
+} as const;
 
 /** One model on an engine, which it owns. */
 export class ModelRunner implements AsyncDisposable {
@@ -62,6 +87,18 @@ export class ModelRunner implements AsyncDisposable {
   /** An exported folder on ONNX Runtime. */
   static async open(folder: string, options: OnnxRuntimeEngineOptions = {}): Promise<ModelRunner> {
     return new ModelRunner(await createOnnxRuntimeEngine(folder, { threads: 2, ...options }));
+  }
+
+  /**
+   * An IR folder on OpenVINO, computing as references do: f32 throughout, on the CPU. By default OpenVINO rounds
+   * activations and the KV cache to 8 bits.
+   */
+  static async openExactOpenvino(
+    folder: string,
+    options: Omit<OpenvinoEngineOptions, 'device' | 'ovConfig'> = {},
+  ): Promise<ModelRunner> {
+    const exact = { device: 'cpu', threads: 2, ovConfig: EXACT_OPENVINO } as const;
+    return new ModelRunner(await createOpenvinoEngine(folder, { ...exact, ...options }));
   }
 
   /** f32 [tokens, vocabulary], or [1, vocabulary]. A copy. */
