@@ -81,13 +81,11 @@ function print(flags: SetupOpenvinoFlags, json: object, text: string): void {
   process.stdout.write(flags.json === true ? `${JSON.stringify(json, null, 2)}\n` : text);
 }
 
-function describeResult(result: SetupResult): string {
-  const { installed, version, folder, sizeBytes, devices, deviceProblem, others, source } = result;
+function describeResult({ installed, version, folder, sizeBytes, devices, others, source }: SetupResult): string {
   const size = `${(sizeBytes / 1e6).toFixed(0)} MB`;
   const lines = installed
     ? [`OpenVINO ${version} is in ${folder} (${size}); it finds here: ${(devices ?? []).join(', ').toLowerCase()}`]
     : [`OpenVINO ${version} is already in ${folder} (${size}, from ${source}); --force installs it again`];
-  if (deviceProblem !== null) lines.push(`looking for a GPU and an NPU failed, update their drivers: ${deviceProblem}`);
   const other = others.map((runtime) => `not used by this aipc: OpenVINO ${runtime.version} in ${runtime.folder}`);
   return [...lines, ...other].map((line) => `${line}\n`).join('');
 }

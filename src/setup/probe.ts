@@ -13,19 +13,14 @@ export interface RuntimeFacts {
   readonly devices: readonly string[];
 }
 
-/** What the process says; a later message adds to an earlier one. */
-export type ProbeMessage = RuntimeFacts | { readonly problem: string };
-
-export interface ProbeAnswer extends RuntimeFacts {
-  /** null: none. Else the runtime serves the CPU, and this happened when it looked for other devices. */
-  readonly deviceProblem: string | null;
-}
+/** What the process says. */
+export type ProbeAnswer = RuntimeFacts | { readonly problem: string };
 
 /** Loading reads 200 MB at most and asks drivers for their devices. */
 const PROBE_TIMEOUT_MS = 120_000;
 
-/** Throws RUNTIME_INCOMPATIBLE where the library or its CPU plug-in does not load here, or the signal's reason. */
-export async function probeRuntime(libraryFolder: string, signal: AbortSignal | undefined): Promise<ProbeAnswer> {
+/** Throws RUNTIME_INCOMPATIBLE where the library does not load on this machine, or the signal's reason. */
+export async function probeRuntime(libraryFolder: string, signal: AbortSignal | undefined): Promise<RuntimeFacts> {
   signal?.throwIfAborted();
   const timeout = AbortSignal.timeout(PROBE_TIMEOUT_MS);
   const child = fork(fileURLToPath(new URL('./probe-worker.js', import.meta.url)), {
@@ -35,23 +30,19 @@ export async function probeRuntime(libraryFolder: string, signal: AbortSignal | 
     signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     killSignal: 'SIGKILL',
   });
-  let facts: RuntimeFacts | undefined;
-  let problem: string | null = null;
-  child.on('message', (message) => {
-    const answer = message as ProbeMessage;
-    if ('problem' in answer) problem = answer.problem;
-    else facts = answer;
-  });
-  const crash = await new Promise<string | null>((resolve) => {
+  let answer: ProbeAnswer | undefined;
+  child.on('message', (message) => (answer = message as ProbeAnswer));
+  const end = await new Promise<string>((resolve) => {
     child.on('error', (error) => resolve(error.message));
-    child.on('close', (code, killedBy) => resolve(code === 0 ? null : (killedBy ?? `exit code ${code ?? 'none'}`)));
+    child.on('close', (code, killedBy) => resolve(killedBy ?? `exit code ${code ?? 'none'}`));
   });
   signal?.throwIfAborted();
-  problem ??= crash === null ? null : `the process that loaded it ended with ${crash}`;
-  if (facts !== undefined) return { ...facts, deviceProblem: problem };
+  const problem =
+    answer === undefined ? `the process that loaded it ended with ${end}` : 'problem' in answer ? answer.problem : null;
+  if (answer !== undefined && !('problem' in answer)) return answer;
   throw new EngineError(
     'RUNTIME_INCOMPATIBLE',
-    `This OpenVINO does not run on this machine: ${problem ?? 'it said nothing'}. Nothing was installed.`,
-    { details: { libraryFolder, problem } },
+    `This OpenVINO does not run on this machine: ${problem ?? end}. Nothing was installed.`,
+    { details: { libraryFolder, problem: problem ?? end } },
   );
 }

@@ -19,7 +19,7 @@ import { EngineError, ModelFormatError, OptionError } from '../errors.js';
 import { refuseUnknownKeys } from '../options.js';
 import { copyFolder } from './copy-folder.js';
 import { listRuntimes, readIntact, writeManifest, type InstalledRuntime, type RuntimeManifest } from './manifest.js';
-import { probeRuntime, type ProbeAnswer } from './probe.js';
+import { probeRuntime, type RuntimeFacts } from './probe.js';
 import { hiddenSibling, removeFolder, removeTree, replaceFolder, tidy } from './replace-folder.js';
 import { downloadsFolder, getSource, type RuntimeSource } from './runtime-source.js';
 import { RuntimeWriter } from './runtime-writer.js';
@@ -63,8 +63,6 @@ export interface SetupResult {
   readonly sizeBytes: number;
   /** What OpenVINO finds on this machine; null: not asked, since it was there already. */
   readonly devices: readonly string[] | null;
-  /** What went wrong when it looked for devices other than the CPU (a driver that crashes); null: nothing. */
-  readonly deviceProblem: string | null;
   /** Other versions in the cache, which this aipc does not use. */
   readonly others: readonly InstalledRuntime[];
 }
@@ -111,7 +109,7 @@ export async function setupOpenvino(options: SetupOpenvinoOptions = {}): Promise
   };
   signal?.throwIfAborted();
   const there = force ? undefined : await readIntact(job.target);
-  if (there !== undefined) return resultOf(job, there);
+  if (there !== undefined) return resultOf(job, there, null);
   const root = runtimesFolder(host.environment);
   await mkdir(root, { recursive: true });
   const waiting = 'for another process that is setting up OpenVINO';
@@ -120,7 +118,7 @@ export async function setupOpenvino(options: SetupOpenvinoOptions = {}): Promise
     await tidy(root);
     // Whoever held the lock before may have installed it.
     const meanwhile = force ? undefined : await readIntact(job.target);
-    return meanwhile === undefined ? install(job) : resultOf(job, meanwhile);
+    return meanwhile === undefined ? install(job) : resultOf(job, meanwhile, null);
   });
 }
 
@@ -179,7 +177,7 @@ async function install(job: Job): Promise<SetupResult> {
     const { manifest, facts } = await fill(job, source, partial);
     await replaceFolder(partial.path, target.path);
     await source.discard();
-    return await resultOf(job, manifest, facts);
+    return await resultOf(job, manifest, facts.devices);
   } catch (error) {
     // A download that was verified stays for the next try, unless it was the one at fault.
     if (error instanceof ModelFormatError) await source.discard();
@@ -193,7 +191,7 @@ async function fill(
   { host, version, onProgress, signal }: Job,
   source: RuntimeSource,
   partial: RuntimeFolder,
-): Promise<{ manifest: RuntimeManifest; facts: ProbeAnswer }> {
+): Promise<{ manifest: RuntimeManifest; facts: RuntimeFacts }> {
   const label = path.basename(source.path);
   const writer = await RuntimeWriter.create(source.path, partial, host.platform);
   const options: UnpackOptions = {
@@ -219,7 +217,7 @@ async function fill(
   }
   onProgress({ phase: 'check', label, doneBytes: null, totalBytes: null });
   const facts = await probeRuntime(partial.libraryFolder, signal);
-  checkVersion(source, facts, version);
+  checkFacts(source, facts, version);
   const manifest: RuntimeManifest = {
     schemaVersion: 1,
     version: facts.version,
@@ -234,32 +232,41 @@ async function fill(
   return { manifest, facts };
 }
 
-function checkVersion(source: RuntimeSource, { version }: ProbeAnswer, expected: string): void {
-  if (version === expected) return;
-  throw new EngineError(
-    'RUNTIME_INCOMPATIBLE',
-    `${source.path} is OpenVINO ${version}; this aipc is made for ${OPENVINO_VERSION}. Nothing was installed. To have ` +
-      `${version} all the same, ask for that version; it is then used where OPENVINO_LIB_DIR names its folder.`,
-    { details: { file: source.path, found: version, expected } },
-  );
+function checkFacts(source: RuntimeSource, { version, devices }: RuntimeFacts, expected: string): void {
+  const details = { file: source.path, found: version, expected };
+  if (version !== expected) {
+    throw new EngineError(
+      'RUNTIME_INCOMPATIBLE',
+      `${source.path} is OpenVINO ${version}; this aipc is made for ${OPENVINO_VERSION}. Nothing was installed. To have ` +
+        `${version} all the same, ask for that version; it is then used where OPENVINO_LIB_DIR names its folder.`,
+      { details },
+    );
+  }
+  if (!devices.includes('CPU')) {
+    throw new EngineError(
+      'RUNTIME_INCOMPATIBLE',
+      `${source.path} loads, but its CPU plug-in does not (devices found: ${devices.join(', ') || 'none'}). Files are ` +
+        'missing in it. Nothing was installed.',
+      { details },
+    );
+  }
 }
 
 async function resultOf(
   { host, target }: Job,
   { version, buildNumber, source, files }: RuntimeManifest,
-  facts?: ProbeAnswer,
+  devices: readonly string[] | null,
 ): Promise<SetupResult> {
   const all = await listRuntimes(host.environment);
   return {
-    installed: facts !== undefined,
+    installed: devices !== null,
     folder: target.path,
     libraryFolder: target.libraryFolder,
     version,
     buildNumber,
     source,
     sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    devices: facts?.devices ?? null,
-    deviceProblem: facts?.deviceProblem ?? null,
+    devices,
     others: all.filter(({ folder }) => folder !== target.path),
   };
 }

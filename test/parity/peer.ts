@@ -17,30 +17,82 @@ async function ask(script: string, request: object): Promise<unknown> {
   return JSON.parse(output);
 }
 
-export interface GenaiAnswers {
-  readonly version: string;
-  /** Greedy tokens, up to an end-of-text token, which is left out. */
+/** What a peer that runs models answered. */
+export interface PeerAnswers {
+  /** The peer's name, for messages. */
+  readonly peer: string;
+  /** Greedy tokens of each prompt. */
   readonly answers: readonly (readonly number[])[];
-  /** f32 [prompts, vocabulary]: the logits after each prompt. */
-  readonly logits: Float32Array;
+  /** f32 [prompts, vocabulary]: the logits after each prompt; absent where the peer does not give any out. */
+  readonly logits?: Float32Array;
 }
 
-/** The exported folder in onnxruntime-genai. */
+/** A scratch file that the peer fills with f32 values. */
+async function withLogitsFile<Answer>(
+  use: (logitsFile: string) => Promise<Answer>,
+): Promise<{ answer: Answer; logits: Float32Array }> {
+  const scratch = await mkdtemp(path.join(tmpdir(), 'aipc-parity-'));
+  try {
+    const logitsFile = path.join(scratch, 'logits.f32');
+    const answer = await use(logitsFile);
+    const bytes = await readFile(logitsFile);
+    return { answer, logits: new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)) };
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** An ONNX folder in onnxruntime-genai: answers up to an end-of-text token, which is left out. */
 export async function askGenai(
   folder: string,
   prompts: readonly (readonly number[])[],
   maxNewTokens: number,
-): Promise<GenaiAnswers> {
-  const scratch = await mkdtemp(path.join(tmpdir(), 'aipc-parity-'));
-  try {
-    const logitsFile = path.join(scratch, 'logits.f32');
-    const answer = await ask('genai_peer.py', { folder, prompts, maxNewTokens, logitsFile });
-    const bytes = await readFile(logitsFile);
-    const logits = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
-    return { ...(answer as Omit<GenaiAnswers, 'logits'>), logits };
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
+): Promise<PeerAnswers & { readonly logits: Float32Array }> {
+  const { answer, logits } = await withLogitsFile((logitsFile) =>
+    ask('genai_peer.py', { folder, prompts, maxNewTokens, logitsFile }),
+  );
+  const { answers } = answer as Pick<PeerAnswers, 'answers'>;
+  return { peer: 'onnxruntime-genai', answers, logits };
+}
+
+export interface OpenvinoRun {
+  readonly folder: string;
+  readonly prompts: readonly (readonly number[])[];
+}
+
+export interface OpenvinoRequest {
+  /** Several in one process: Python and its packages take seconds to start. */
+  readonly runs: readonly OpenvinoRun[];
+  readonly maxNewTokens: number;
+  /** In openvino-genai's names. */
+  readonly properties: Readonly<Record<string, string | number>>;
+}
+
+/**
+ * IR folders in openvino-genai (tokens) and the runtime (logits) on the CPU. End-of-text tokens do not end answers.
+ * One entry for each run.
+ */
+export async function askOpenvinoGenai(request: OpenvinoRequest): Promise<readonly PeerAnswers[]> {
+  const { answer, logits } = await withLogitsFile((logitsFile) =>
+    ask('openvino_peer.py', { ...request, device: 'CPU', logitsFile }),
+  );
+  const { answers } = answer as { answers: readonly PeerAnswers['answers'][] };
+  const rowCount = request.runs.reduce((sum, { prompts }) => sum + prompts.length, 0);
+  const vocabularySize = logits.length / rowCount;
+  let row = 0;
+  return request.runs.map(({ prompts }, index) => {
+    const rows = logits.subarray(row * vocabularySize, (row + prompts.length) * vocabularySize);
+    row += prompts.length;
+    return { peer: 'openvino-genai', answers: answers[index] ?? [], logits: rows };
+  });
+}
+
+/** IR folders on openvino-genai's NPU path. */
+export async function askOpenvinoGenaiNpu(request: OpenvinoRequest): Promise<readonly PeerAnswers[]> {
+  const { answers } = (await ask('openvino_peer.py', { ...request, device: 'NPU' })) as {
+    answers: readonly PeerAnswers['answers'][];
+  };
+  return answers.map((ofRun) => ({ peer: 'openvino-genai on NPU', answers: ofRun }));
 }
 
 export interface TokenizersAnswers {

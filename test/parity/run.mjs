@@ -65,6 +65,13 @@ function preparePeers() {
   writeFileSync(stamp, wanted);
 }
 
+function openvinoLibraries() {
+  const locate = 'import importlib.util as u; print(u.find_spec("openvino").submodule_search_locations[0])';
+  const { status, stdout, stderr } = spawnSync(python, ['-c', locate], { encoding: 'utf8' });
+  if (status !== 0) throw new Failure(`The environment has no openvino: ${stderr}. Remove .venv/ and try again.`);
+  return path.join(stdout.trim(), 'libs');
+}
+
 try {
   preparePeers();
   const vitest = path.join(path.dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
@@ -76,6 +83,8 @@ try {
       ...process.env,
       AIPC_PARITY_PYTHON: python,
       AIPC_CACHE: path.join(root, '.venv', 'aipc-cache'),
+      // aipc runs on the OpenVINO of the same environment: a difference is then never one between two versions.
+      OPENVINO_LIB_DIR: openvinoLibraries(),
       // aipc fetches SmolLM2 through pip: a bare machine's Python may have none, the environment's has.
       PATH: `${binaries}${path.delimiter}${process.env.PATH ?? ''}`,
     },

@@ -4,12 +4,12 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel } from '../../src/model/load-model.js';
-import { resolveModel } from '../../src/models/resolve.js';
 import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import { concatenate, ExportedFolders, ModelRunner } from '../golden/model-runner.js';
 import { GoldenVectors, maxAbsoluteDifference } from '../golden/vectors.js';
 import { expectSameAsGenai, expectSameAsTokenizers } from './compare.js';
 import { askGenai } from './peer.js';
+import { smollm2Gguf } from './smollm2.js';
 
 const WORKERS = 2;
 /** <|im_end|>. */
@@ -23,8 +23,7 @@ let folders: ExportedFolders;
 let gguf: string;
 beforeAll(async () => {
   folders = await ExportedFolders.create();
-  const given = process.env['AIPC_SMOLLM2_GGUF'];
-  gguf = given ?? (await resolveModel('smollm2-135m', { download: 'if-missing' })).path;
+  gguf = await smollm2Gguf();
 });
 afterAll(() => folders[Symbol.asyncDispose]());
 
