@@ -14,12 +14,17 @@ import { cacheFolder } from '../../cache-folder.js';
 import { OptionError } from '../../errors.js';
 import { formatBytes } from '../memory.js';
 import type { OvApi, Properties } from './c-api.js';
+import { DEVICE_PROFILES } from './device-profiles.js';
+import { deviceKind } from './devices.js';
 import type { IrOutline } from './ir-outline.js';
 
 /** What went otherwise than expected, though the model runs. */
 export interface OpenvinoWarning {
-  /** CACHE_REPAIRED: damaged files were removed. CACHE_UNUSED: the compiled model could not be kept. */
-  readonly code: 'CACHE_REPAIRED' | 'CACHE_UNUSED';
+  /**
+   * CACHE_REPAIRED: damaged files were removed. CACHE_UNUSED: the compiled model could not be kept.
+   * WEIGHTS_UNSUPPORTED: the weights are stored otherwise than the device's maker supports.
+   */
+  readonly code: 'CACHE_REPAIRED' | 'CACHE_UNUSED' | 'WEIGHTS_UNSUPPORTED';
   readonly message: string;
   /** Facts for programs, plain JSON values. */
   readonly details: Readonly<Record<string, unknown>>;
@@ -29,7 +34,7 @@ export interface CacheRequest {
   readonly api: OvApi;
   /** OpenVINO's name. */
   readonly device: string;
-  /** CACHE_DIR as the caller gave it: '' turns the cache off; undefined: on, except for the CPU. */
+  /** CACHE_DIR as the caller gave it: '' turns the cache off; undefined: as the device's profile says. */
   readonly cacheDir: string | undefined;
   /** Where the default cache is. Default: `compiled` in aipc's cache. */
   readonly compiledCacheFolder: string | undefined;
@@ -54,7 +59,9 @@ interface FileState {
 /** Opens the cache for a compilation and repairs it; undefined where none is to be used. Throws OPTION_INVALID. */
 export async function openCompiledCache(request: CacheRequest): Promise<CompiledCache | undefined> {
   const { cacheDir, device } = request;
-  if (cacheDir === '' || (cacheDir === undefined && device === 'CPU')) return undefined;
+  if (cacheDir === '' || (cacheDir === undefined && !DEVICE_PROFILES[deviceKind(device)].keepsCompiledModels)) {
+    return undefined;
+  }
   const isOwn = cacheDir === undefined;
   const folder = isOwn ? await ownFolder(request) : path.resolve(cacheDir);
   try {

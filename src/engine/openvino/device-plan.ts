@@ -4,6 +4,8 @@
  */
 import type { Engine, EngineInfo } from '../engine.js';
 import type { OvApi, Pointer, Properties } from './c-api.js';
+import type { CompiledFacts } from './compile.js';
+import type { OpenvinoWarning } from './compiled-cache.js';
 import type { IrOutline } from './ir-outline.js';
 import type { OpenvinoModelConfig } from './model-config.js';
 import type { OvConfig } from './ov-config.js';
@@ -39,7 +41,14 @@ export interface DevicePlan {
   readonly properties: Properties;
   /** Properties that the device takes though it does not list them. */
   readonly unlistedProperties: readonly string[];
-  /** Whether other hardware than the device computes: then the device need not be there. */
+  /** Whether other hardware than the device computes. */
   readonly isEmulated: boolean;
+  /** Memory that the device claims with the model for its KV caches; 0 where they grow with the sequences. */
+  readonly cacheBytes: number;
+  /** What the caller is to be told before the model is compiled. */
+  readonly warnings: readonly OpenvinoWarning[];
+  /** Throws DEVICE_NOT_FOUND where what is to compute is not there, RUNTIME_INCOMPATIBLE where its driver is too old. */
+  requireDevice(api: OvApi): Promise<void>;
+  readFacts(api: OvApi, compiledModel: Pointer): Promise<CompiledFacts>;
   createEngine(parts: CompiledParts): Engine;
 }

@@ -3,6 +3,7 @@
  */
 import { NotFoundError, OptionError } from '../../errors.js';
 import type { OvApi } from './c-api.js';
+import type { DeviceKind } from './device-profiles.js';
 import { LINUX_PACKAGES, linuxDriverAdvice, RENDER_GROUP } from './linux-drivers.js';
 
 /** `cpu`, `gpu` (the first one), `gpu.0`, `gpu.1`..., `npu`. */
@@ -16,6 +17,12 @@ export function openvinoDeviceName(where: string, device: string): string {
     `${where}: device must be cpu, gpu, gpu.0, gpu.1... or npu, found '${device.slice(0, 80)}'.`,
     { details: { option: 'device', found: device } },
   );
+}
+
+/** The kind of a device that OpenVINO names. */
+export function deviceKind(name: string): DeviceKind {
+  if (name === 'CPU') return 'cpu';
+  return name.startsWith('NPU') ? 'npu' : 'gpu';
 }
 
 /** aipc's name of a device that OpenVINO names; `GPU` alone is the only one, number 0. */
@@ -45,13 +52,8 @@ export async function requireDevice(api: OvApi, name: string): Promise<void> {
 
 function remedyFor(device: string): string {
   if (device.startsWith('gpu.')) return 'Number 0 is the first GPU; `aipc devices` lists them.';
-  const kind = device === 'gpu' ? 'gpu' : 'npu';
-  if (process.platform === 'linux') {
-    const packages = LINUX_PACKAGES[kind].join(', ');
-    const needs = `An Intel ${device.toUpperCase()} needs the packages ${packages}, and this user in the group '${RENDER_GROUP}'.`;
-    return [needs, ...linuxDriverAdvice()].join(' ');
-  }
-  return kind === 'gpu'
-    ? "An Intel GPU needs Intel's graphics driver."
-    : "An Intel NPU (Core Ultra) needs Intel's NPU driver.";
+  if (process.platform !== 'linux') return "An Intel GPU needs Intel's graphics driver.";
+  const packages = LINUX_PACKAGES.gpu.join(', ');
+  const needs = `An Intel GPU needs the packages ${packages}, and this user in the group '${RENDER_GROUP}'.`;
+  return [needs, ...linuxDriverAdvice()].join(' ');
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Properties } from './c-api.js';
-import { planNpuw, refuseUnknownNpuProperties, type NpuwPlan, type NpuwRequest } from './npuw-config.js';
+import { planNpuw, type NpuwPlan, type NpuwRequest } from './npuw-config.js';
 
 const plan = (request: Partial<NpuwRequest> = {}): NpuwPlan =>
   planNpuw({ where: 'test', modelContextTokens: 4096, ...request });
@@ -128,18 +128,5 @@ describe('the properties of a model on the NPU', () => {
     const found = planWith(ovConfig);
     expect(found.devices).toEqual(devices);
     expect(found.isEmulated).toBe(devices.join() !== 'npu');
-  });
-
-  it('are refused where neither NPUW nor the runtime knows them', () => {
-    const listed = ['PERF_COUNT'];
-    expect(() =>
-      refuseUnknownNpuProperties('test', { NPUW_DQ: 'YES', MAX_PROMPT_LEN: '9', PERF_COUNT: 'YES' }, listed),
-    ).not.toThrow();
-    expect(() => refuseUnknownNpuProperties('test', { NPUW_LLM_MAX_PROMT_LEN: '9' }, listed)).toThrow(
-      expect.objectContaining({
-        code: 'OPTION_UNKNOWN',
-        message: expect.stringMatching(/'NPUW_LLM_MAX_PROMT_LEN'.*NPUW_LLM_MAX_PROMPT_LEN.*PERF_COUNT/) as string,
-      }) as Error,
-    );
   });
 });

@@ -7,6 +7,7 @@
 import { OptionError } from '../../errors.js';
 import { checkNumber } from '../../options.js';
 import type { Properties } from './c-api.js';
+import { DEVICE_PROFILES, NPU_LENGTHS } from './device-profiles.js';
 
 export interface NpuLengthOptions {
   /**
@@ -61,10 +62,6 @@ export interface NpuwPlan {
 
 /** NPUW rounds both lengths up to a multiple of this, and the prompt's to whole chunks. */
 const LENGTH_ALIGNMENT_TOKENS = 64;
-const DEFAULT_MAX_PROMPT_TOKENS = 1024;
-const DEFAULT_MIN_RESPONSE_TOKENS = 512;
-/** NPUW ignores a cancellation: an abort waits for the end of one chunk. */
-const DEFAULT_CHUNK_TOKENS = 256;
 const MIN_CHUNK_TOKENS = 16;
 const MAX_CHUNK_TOKENS = 4096;
 /** Of either length; longer static shapes than any model's context are a mistake. */
@@ -140,22 +137,12 @@ function llm(name: string): string {
   return `NPUW_LLM_${name}`;
 }
 
-/** Every property name that may be given for the NPU, beside those that the runtime lists (SUPPORTED_PROPERTIES). */
+/**
+ * The properties that may be given for the NPU beside those that the runtime lists (SUPPORTED_PROPERTIES). Others must
+ * be refused: NPUW itself ignores what it does not know.
+ */
 export function knownNpuProperties(): readonly string[] {
   return [...NPUW_NAMES, ...Object.keys(FIXED), ...Object.keys(GENAI_NAMES), ...UNLISTED_NAMES];
-}
-
-/** Throws OPTION_UNKNOWN for a property that is neither among `listed` nor known here: NPUW itself ignores some. */
-export function refuseUnknownNpuProperties(where: string, ovConfig: Properties, listed: readonly string[]): void {
-  const known = [...new Set([...knownNpuProperties(), ...listed])].sort();
-  for (const key of Object.keys(ovConfig)) {
-    if (known.includes(key)) continue;
-    throw new OptionError(
-      'OPTION_UNKNOWN',
-      `${where}: ovConfig: the NPU has no property '${key}'. Supported: ${known.join(', ')}.`,
-      { details: { option: key, known } },
-    );
-  }
 }
 
 function invalid(where: string, option: string, message: string): OptionError {
@@ -235,6 +222,11 @@ class CallerProperties {
   }
 }
 
+/** Whether a device of NpuwPlan.devices is one. */
+export function isNpu(device: string): boolean {
+  return /^npu(\.\d+)?$/.test(device);
+}
+
 function sameFlag(a: string, b: string): boolean {
   const flag = BOOLEANS[a.toUpperCase()];
   return flag !== undefined && flag === BOOLEANS[b.toUpperCase()] && Number.isNaN(Number(b));
@@ -267,12 +259,12 @@ function chooseLengths(
       );
     }
   }
-  const defaultTokens = (prompt ?? DEFAULT_MAX_PROMPT_TOKENS) + (response ?? DEFAULT_MIN_RESPONSE_TOKENS) - 1;
+  const defaultTokens = (prompt ?? NPU_LENGTHS.maxPromptTokens) + (response ?? NPU_LENGTHS.minResponseTokens) - 1;
   // The last token of an answer is never computed: it takes no place in the cache.
   const total = Math.min(context ?? defaultTokens, modelContextTokens) + 1;
   if (prompt !== undefined) return { prompt, response: response ?? Math.max(1, total - prompt) };
   if (response !== undefined) return { prompt: Math.max(1, total - response), response };
-  const rest = total - Math.min(DEFAULT_MIN_RESPONSE_TOKENS, Math.floor(total / 2));
+  const rest = total - Math.min(NPU_LENGTHS.minResponseTokens, Math.floor(total / 2));
   const whole = rest > chunk ? Math.round(rest / chunk) * chunk : rest; // rounding up could add most of a chunk
   return { prompt: whole, response: total - whole };
 }
@@ -302,7 +294,7 @@ export function planNpuw(request: NpuwRequest): NpuwPlan {
   caller.refuseContradictions();
   const chunk =
     caller.tokens('prefillChunkTokens', request.prefillChunkTokens, 'NPUW_LLM_PREFILL_CHUNK_SIZE') ??
-    DEFAULT_CHUNK_TOKENS;
+    NPU_LENGTHS.prefillChunkTokens;
   if (chunk < MIN_CHUNK_TOKENS || chunk > MAX_CHUNK_TOKENS || !Number.isInteger(Math.log2(chunk))) {
     throw invalid(
       where,
@@ -347,11 +339,7 @@ export function planNpuw(request: NpuwRequest): NpuwPlan {
   const hasGenerateVariants = caller.flag('NPUW_LLM_GENERATE_PYRAMID', maxPromptTokens > GENERATE_VARIANT_TOKENS);
   const yes = (value: boolean): string => (value ? 'YES' : 'NO');
   const properties: Record<string, string> = {
-    NPU_USE_NPUW: 'YES',
-    NPUW_LLM: 'YES',
-    NPUW_DEVICES: 'NPU', // the plug-in's own default lets the CPU step in silently
-    NPUW_LLM_BATCH_DIM: '0',
-    NPUW_LLM_SEQ_LEN_DIM: '2',
+    ...DEVICE_PROFILES.npu.properties,
     ...caller.all,
     NPUW_LLM_MAX_PROMPT_LEN: String(maxPromptTokens),
     NPUW_LLM_MIN_RESPONSE_LEN: String(minResponseTokens),
@@ -375,6 +363,6 @@ export function planNpuw(request: NpuwRequest): NpuwPlan {
     cachesPrefixes,
     hasGenerateVariants,
     devices,
-    isEmulated: devices.some((device) => !/^npu(\.\d+)?$/.test(device)),
+    isEmulated: !devices.every(isNpu),
   };
 }

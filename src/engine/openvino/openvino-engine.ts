@@ -4,27 +4,34 @@
  */
 import { access } from 'node:fs/promises';
 import path from 'node:path';
-import { EngineError } from '../../errors.js';
+import { EngineError, OptionError } from '../../errors.js';
 import { refuseUnknownKeys } from '../../options.js';
 import type { Engine, EngineInfo } from '../engine.js';
 import { requireMemory } from '../memory.js';
 import { loadOvApi, type Properties } from './c-api.js';
-import { compileIr, readCompiledFacts, type CompiledFacts } from './compile.js';
+import { compileIr, type CompiledFacts } from './compile.js';
 import { openCompiledCache, type OpenvinoWarning } from './compiled-cache.js';
-import type { SizeOptions } from './device-plan.js';
-import { openvinoDeviceName, requireDevice, type OpenvinoDevice } from './devices.js';
+import type { DevicePlan, PlanRequest, SizeOptions } from './device-plan.js';
+import { openvinoDeviceName, type OpenvinoDevice } from './devices.js';
 import { LOGITS_ROWS_XML, MODEL_XML, readIrOutline } from './ir-outline.js';
 import { readOpenvinoModelConfig } from './model-config.js';
 import { checkOvConfig, refuseUnknownProperties, type OvConfig } from './ov-config.js';
+import { planNpu, type NpuOptions } from './npuw-plan.js';
 import { planStateful } from './stateful-plan.js';
 
 export interface OpenvinoEngineOptions extends SizeOptions {
   readonly device: OpenvinoDevice;
-  /** Most tokens that one sequence can hold. Default and most: the model's context length. */
+  /**
+   * Most tokens that one sequence can hold, at most the model's context length. Default: that; on the NPU what its
+   * two lengths make.
+   */
   readonly contextTokens?: number;
-  /** Sequences with a KV cache at once, 1 to 64. Default 4: memory is taken as they grow. */
+  /** Sequences with a KV cache at once, 1 to 64. Default 4: memory is taken as they grow. The NPU has one. */
   readonly maxSlots?: number;
-  /** Tokens of a prompt in one native run, 1 to 4096. Default 256. An abort waits for the end of a run. */
+  /**
+   * Tokens of a prompt in one native run, 1 to 4096; on the NPU a power of two from 16. Default 256. An abort waits for
+   * the end of a run.
+   */
   readonly prefillChunkTokens?: number;
   /** Threads that compute, 1 to 1024; for the CPU. Default: one for each physical core that this process may use. */
   readonly threads?: number;
@@ -33,6 +40,8 @@ export interface OpenvinoEngineOptions extends SizeOptions {
    * CACHE_DIR names the folder for compiled models instead of compiledCacheFolder; '' turns that cache off.
    */
   readonly ovConfig?: OvConfig;
+  /** For the device npu alone. */
+  readonly npu?: NpuOptions;
   /** Where compiled models for GPU and NPU are kept. Default: `compiled` in aipc's cache. */
   readonly compiledCacheFolder?: string | undefined;
   readonly signal?: AbortSignal;
@@ -59,24 +68,34 @@ const WHERE = 'createOpenvinoEngine';
 export async function createOpenvinoEngine(folder: string, options: OpenvinoEngineOptions): Promise<Engine> {
   const { signal, onProgress, onWarning = () => undefined, compiledCacheFolder } = options;
   refuseUnknownKeys(WHERE, options, [
-    ...['device', 'contextTokens', 'maxSlots', 'prefillChunkTokens', 'threads', 'ovConfig', 'compiledCacheFolder'],
+    ...[
+      'device',
+      'contextTokens',
+      'maxSlots',
+      'prefillChunkTokens',
+      'threads',
+      'ovConfig',
+      'npu',
+      'compiledCacheFolder',
+    ],
     ...['signal', 'onProgress', 'onWarning'],
   ]);
   const device = openvinoDeviceName(WHERE, options.device);
   const ovConfig = checkOvConfig(WHERE, options.ovConfig);
   signal?.throwIfAborted();
   const config = await readOpenvinoModelConfig(folder);
-  const outline = await readIrOutline(folder, await chooseXml(folder));
-  const plan = planStateful({ where: WHERE, device, sizes: options, ovConfig, config, outline });
+  const outline = await readIrOutline(folder, await chooseXml(folder, device));
+  const plan = planFor({ where: WHERE, device, sizes: options, ovConfig, config, outline }, options.npu);
   const modelBytes = outline.xmlBytes + outline.binBytes;
   onProgress?.({ phase: 'check', modelBytes });
 
   const api = await loadOvApi();
-  if (!plan.isEmulated) await requireDevice(api, device);
+  await plan.requireDevice(api);
   const listed = (await api.async.deviceProperty(device, 'SUPPORTED_PROPERTIES')).split(' ');
   refuseUnknownProperties(WHERE, ovConfig, { device, listed, unlisted: plan.unlistedProperties });
   const { xmlFile, binFile } = outline;
-  requireMemory(xmlFile, modelBytes, 'Close other programs, or export the model with int4 weights.');
+  requireMemory(xmlFile, modelBytes + plan.cacheBytes, 'Close other programs, or export the model with int4 weights.');
+  for (const warning of plan.warnings) onWarning(warning);
   const cacheDir = ovConfig['CACHE_DIR'];
   const cache = await openCompiledCache({ api, device, cacheDir, compiledCacheFolder, outline, signal, onWarning });
   const properties = { ...without(plan.properties, 'CACHE_DIR'), ...cache?.properties };
@@ -84,13 +103,13 @@ export async function createOpenvinoEngine(folder: string, options: OpenvinoEngi
   const compiledModel = await compileIr({ api, xmlFile, binFile, device, properties, ovConfig, signal });
   try {
     await cache?.record();
-    const facts = await readCompiledFacts(api, compiledModel);
+    const facts = await plan.readFacts(api, compiledModel);
     if (!plan.isEmulated) refuseOtherDevice(options.device, facts);
     const info: EngineInfo = {
       provider: 'openvino',
       runtimeVersion: `OpenVINO ${api.version}`,
       requestedDevice: options.device,
-      device: facts.devices[0] ?? options.device,
+      device: facts.devices.join(','),
       deviceName: facts.deviceName,
       emulated: plan.isEmulated,
       vocabularySize: outline.vocabularySize,
@@ -109,8 +128,19 @@ export async function openvinoVersion(): Promise<string> {
   return (await loadOvApi()).version;
 }
 
-/** aipc's own folders have a graph that computes just the rows of logits that are wanted. */
-async function chooseXml(folder: string): Promise<string> {
+function planFor(request: PlanRequest, npu: NpuOptions | undefined): DevicePlan {
+  if (request.device === 'NPU') return planNpu(request, npu);
+  if (npu === undefined) return planStateful(request);
+  throw new OptionError(
+    'OPTION_INVALID',
+    `${request.where}: npu has options for the device npu; this is ${request.device.toLowerCase()}.`,
+    { details: { option: 'npu', device: request.device } },
+  );
+}
+
+/** aipc's own folders have a graph that computes just the rows of logits that are wanted; NPUW cuts them by itself. */
+async function chooseXml(folder: string, device: string): Promise<string> {
+  if (device === 'NPU') return MODEL_XML;
   return access(path.join(folder, LOGITS_ROWS_XML)).then(
     () => LOGITS_ROWS_XML,
     () => MODEL_XML,

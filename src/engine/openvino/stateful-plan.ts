@@ -7,8 +7,11 @@ import { checkNumber } from '../../options.js';
 import { createEngine } from '../engine-core.js';
 import type { EngineInfo, EngineLimits } from '../engine.js';
 import type { Properties } from './c-api.js';
+import { readCompiledFacts } from './compile.js';
 import { checkDecoderInputs, type DecoderInputs } from './decoder-inputs.js';
 import type { DevicePlan, PlanRequest } from './device-plan.js';
+import { DEVICE_PROFILES } from './device-profiles.js';
+import { deviceKind, requireDevice } from './devices.js';
 import type { IrOutline } from './ir-outline.js';
 import { StatefulBackend } from './stateful-backend.js';
 
@@ -22,10 +25,15 @@ const MAX_PREFILL_CHUNK_TOKENS = 4096;
 export function planStateful(request: PlanRequest): DevicePlan {
   const inputs = checkDecoderInputs(request.outline);
   const limits = resolveLimits(request, inputs);
+  const profile = DEVICE_PROFILES[deviceKind(request.device)];
   return {
-    properties: { PERFORMANCE_HINT: 'LATENCY', ...threadProperties(request), ...request.ovConfig },
+    properties: { ...profile.properties, ...threadProperties(request), ...request.ovConfig },
     unlistedProperties: [],
     isEmulated: false,
+    cacheBytes: 0,
+    warnings: [],
+    requireDevice: (api) => requireDevice(api, request.device),
+    readFacts: readCompiledFacts,
     createEngine: ({ api, compiledModel, info }) => {
       // A GPU keeps the cache in its own memory, or pages it in from ours as it grows.
       const kvBytesPerToken = request.device === 'CPU' ? kvBytes(request.outline, info.kvDtype) : 0;
