@@ -17,9 +17,15 @@ export type { GroupSizeFallback, OpenvinoRecipe } from './convert/openvino/recip
 export type { WeightFormat } from './convert/recipe.js';
 export { ChatSession, type ChatOptions } from './model/chat-session.js';
 export { exportModel, type ExportModelOptions } from './model/export-model.js';
-export { exportOpenvinoModel, type ExportOpenvinoModelOptions } from './model/export-openvino-model.js';
+export { describeModel, type DeviceSuits, type ModelDescription } from './model/describe-model.js';
+export {
+  exportOpenvinoModel,
+  type ExportedOpenvinoModel,
+  type ExportOpenvinoModelOptions,
+} from './model/export-openvino-model.js';
 export { GenerationStream } from './model/generation-stream.js';
-export { loadModel, type LoadModelOptions } from './model/load-model.js';
+export { loadModel } from './model/load-model.js';
+export type { LoadModelOptions } from './model/load-options.js';
 export type { Model } from './model/model.js';
 export type {
   Execution,

@@ -1,6 +1,8 @@
 /** Suites that need OpenVINO's library: skipped by name where there is none, failing where it must be there. */
+import path from 'node:path';
 import { describe, it } from 'vitest';
 import { loadOvApi } from '../src/engine/openvino/c-api.js';
+import { findOpenvinoLibrary } from '../src/engine/openvino/find-library.js';
 
 const reason = await loadOvApi().then(
   () => undefined,
@@ -23,4 +25,9 @@ export function describeWithOpenvino(name: string, suite: () => void): void {
   } else {
     describe.skip(`${name} (the OpenVINO library was not found; set OPENVINO_LIB_DIR)`, suite);
   }
+}
+
+/** For child processes with a cache of their own: the library that this process found, wherever it is. */
+export function openvinoEnvironment(): Record<string, string> {
+  return reason === undefined ? { OPENVINO_LIB_DIR: path.dirname(findOpenvinoLibrary()) } : {};
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describeWithOpenvino, openvinoEnvironment } from '../../test/openvino.js';
 
 const main = fileURLToPath(new URL('./main.js', import.meta.url));
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
@@ -189,7 +190,7 @@ describe('wrong usage ends with 2 and says what is right', () => {
 describe('failures end with 1 and a typed message', () => {
   it.each([
     ['an unknown model', ['run', 'phi-99', 'Hi'], /MODEL_NOT_FOUND/u],
-    ['a device that this version does not drive', ['run', tinyModel, 'Hi', '--device', 'NPU'], /DEVICE_NOT_FOUND/u],
+    ['a provider that this version lacks', ['run', tinyModel, 'Hi', '--provider', 'dml'], /DEVICE_NOT_FOUND/u],
   ])('%s', async (_name, args, message) => {
     const { exitCode, stderr } = await aipc(args);
     expect(stderr).toMatch(message);
@@ -245,5 +246,65 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C [needs POSIX signals]', ()
     const left = await readdir(conversions);
     expect(exitCode).toBe(130);
     expect(left.filter((name) => name.includes('partial'))).toEqual([]);
+  });
+});
+
+describeWithOpenvino('aipc on OpenVINO', () => {
+  const environment = openvinoEnvironment();
+  const exported = (): string => path.join(folder, 'openvino');
+
+  it("exports with the cookbook's line and says which devices the result suits", async () => {
+    const line = '--task text-generation-with-past --weight-format int4 --group-size 128 --ratio 0.6 --sym';
+    const args = ['export', 'openvino', '--model', 'demo', ...line.split(' '), '--trust-remote-code', exported()];
+    const { exitCode, stdout, stderr } = await aipc(args, { environment });
+    expect(stderr).toContain('never needed');
+    expect(stdout).toMatch(/NPU: no, needs --ratio 1\.0/u);
+    expect(exitCode).toBe(0);
+  });
+
+  it("runs the folder with the cookbook's properties, and says what ran", async () => {
+    const config = '{"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "CACHE_DIR": ""}';
+    const args = ['run', exported(), 'Can you introduce yourself?', '--device', 'CPU', '--ov-config', config, '--json'];
+    const { exitCode, stdout } = await aipc(args, { environment });
+    expect(exitCode).toBe(0);
+    const answer = JSON.parse(stdout) as { text: string };
+    expect(answer).toMatchObject({
+      execution: { requested: 'cpu', device: 'cpu', provider: 'openvino', activationDtype: 'f32' },
+      model: { weightFormat: 'int4' },
+    });
+    expect(answer.text).toContain('built-in test model');
+  });
+
+  it('shows what the folder is and which devices it suits', async () => {
+    const { exitCode, stdout } = await aipc(['show', exported(), '--json'], { environment });
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      kind: 'openvino',
+      devices: [
+        { device: 'cpu', suits: true },
+        { device: 'gpu', suits: true },
+        { device: 'npu', suits: false, needs: ['--ratio 1.0'] },
+      ],
+    });
+  });
+
+  it('labels the emulated NPU in what it prints', async () => {
+    const args = ['run', 'demo', 'Can you introduce yourself?', '--device', 'npu', '--max-prompt-tokens', '256'];
+    const flags = ['--ov-config', 'NPUW_DEVICES=CPU', '--max-new-tokens', '12', '--stats'];
+    const { exitCode, stdout, stderr } = await aipc([...args, ...flags], { environment });
+    expect(stderr).toMatch(/emulation: .*npu/u);
+    expect(stderr).toContain('emulating npu');
+    expect(stdout).toContain('I am the small');
+    expect(exitCode).toBe(0);
+  });
+
+  it.each<[string, readonly string[], number, RegExp]>([
+    ['a device that is not there', ['--device', 'gpu.9'], 1, /DEVICE_NOT_FOUND/u],
+    ['a property that does not exist', ['--provider', 'openvino', '--ov-config', 'NUM_STREAM=1'], 2, /NUM_STREAMS/u],
+    ['weights that the NPU cannot run', ['--device', 'npu', '--ov-config', 'NPUW_DEVICES=CPU'], 1, /--ratio 1\.0/u],
+  ])('refuses %s', async (_name, flags, expected, message) => {
+    const { exitCode, stdout, stderr } = await aipc(['run', exported(), 'Hi', ...flags], { environment });
+    expect([stdout, exitCode]).toEqual(['', expected]);
+    expect(stderr).toMatch(message);
   });
 });

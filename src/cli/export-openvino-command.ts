@@ -3,7 +3,6 @@
  * (optimum-intel 2.2, commands/export/openvino.py).
  */
 import { Command, Option } from 'commander';
-import type { ExportOpenvinoSummary } from '../convert/openvino/export-openvino.js';
 import {
   APPLICABLE_OPTIONS,
   GROUP_SIZE_FALLBACKS,
@@ -11,10 +10,11 @@ import {
   type OpenvinoWeightOptions,
 } from '../convert/openvino/recipe.js';
 import type { WeightFormat } from '../convert/recipe.js';
-import { exportOpenvinoModel } from '../model/export-openvino-model.js';
+import { exportOpenvinoModel, type ExportedOpenvinoModel } from '../model/export-openvino-model.js';
 import { CliUsageError } from './exit.js';
 import { parseDecimal, parseInteger } from './parse.js';
 import { ProgressLine } from './progress-line.js';
+import { formatDevices } from './show-command.js';
 
 interface ExportOpenvinoFlags {
   model: string;
@@ -151,12 +151,13 @@ function note(text: string): void {
   process.stderr.write(`aipc: ${text}\n`);
 }
 
-function describeSummary({ folder, totalBytes, durationMs, shares, recipe }: ExportOpenvinoSummary): string {
+function describeSummary(summary: ExportedOpenvinoModel): string {
+  const { folder, totalBytes, durationMs, shares, recipe, devices } = summary;
   const { int4, int8, float } = shares;
   const parts = { int4, int8, [recipe.weightFormat.startsWith('fp') ? recipe.weightFormat : 'uncompressed']: float };
   const stored = Object.entries(parts)
     .filter(([, share]) => share > 0)
     .map(([format, share]) => `${Math.round(share * 100)} % ${format}`);
   const size = `${(totalBytes / 1e6).toFixed(1)} MB in ${(durationMs / 1000).toFixed(1)} s`;
-  return `${folder}: ${size} (weights: ${stored.join(', ')})\n`;
+  return `${[`${folder}: ${size} (weights: ${stored.join(', ')})`, ...formatDevices(devices)].join('\n')}\n`;
 }

@@ -7,6 +7,7 @@ import { exportCommand } from './export-command.js';
 import { watchInterrupts } from './interrupt.js';
 import { runCommand } from './run-command.js';
 import { setupCommand } from './setup-command.js';
+import { showCommand } from './show-command.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -20,7 +21,8 @@ const program = new Command('aipc')
   .exitOverride()
   .addCommand(runCommand(interrupt.signal))
   .addCommand(exportCommand(interrupt.signal))
-  .addCommand(setupCommand(interrupt.signal));
+  .addCommand(setupCommand(interrupt.signal))
+  .addCommand(showCommand(interrupt.signal));
 for (const command of [program, ...program.commands, ...program.commands.flatMap((inner) => inner.commands)]) {
   command.exitOverride();
 }

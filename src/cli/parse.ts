@@ -25,3 +25,24 @@ export function collectKeyValue(
   if (split < 1) throw new InvalidArgumentError('expected KEY=VALUE.');
   return { ...previous, [text.slice(0, split)]: text.slice(split + 1) };
 }
+
+/** KEY=VALUE, or a JSON object of plain values as Python programs pass to OpenVINO; repeatable, later ones win. */
+export function collectKeyValueOrJson(
+  text: string,
+  previous: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
+  if (!text.trimStart().startsWith('{')) return collectKeyValue(text, previous);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new InvalidArgumentError('it starts like JSON and is none.');
+  }
+  const entries = Object.entries(value as object).map(([key, entry]: [string, unknown]): [string, string] => {
+    if (typeof entry === 'string') return [key, entry];
+    if (typeof entry === 'number') return [key, String(entry)];
+    if (typeof entry === 'boolean') return [key, entry ? 'YES' : 'NO'];
+    throw new InvalidArgumentError(`the value of ${key} must be a string, a number, true or false.`);
+  });
+  return { ...previous, ...Object.fromEntries(entries) };
+}

@@ -1,13 +1,14 @@
 /** `aipc run`: one answer, streamed, or a conversation. */
 import { Command, Option } from 'commander';
-import { loadModel, type LoadModelOptions } from '../model/load-model.js';
+import { loadModel } from '../model/load-model.js';
+import type { LoadModelOptions } from '../model/load-options.js';
 import type { GenerateOptions, GenerationInput } from '../model/result.js';
 import type { Model } from '../model/model.js';
 import { catalogue } from '../models/catalogue.js';
 import { answerOnce, type OutputMode } from './answer.js';
 import { converse } from './conversation.js';
 import { CliUsageError } from './exit.js';
-import { collect, collectKeyValue, parseDecimal, parseInteger } from './parse.js';
+import { collect, collectKeyValue, collectKeyValueOrJson, parseDecimal, parseInteger } from './parse.js';
 import { ProgressLine } from './progress-line.js';
 import { readPrompt, splitModelAndPrompt } from './prompt.js';
 
@@ -32,6 +33,10 @@ interface RunFlags {
   contextTokens?: number;
   threads?: number;
   sessionOption?: Readonly<Record<string, string>>;
+  ovConfig?: Readonly<Record<string, string>>;
+  maxPromptTokens?: number;
+  minResponseTokens?: number;
+  allowUnsupported?: true;
   offline?: true;
   stats?: true;
   json?: true;
@@ -60,12 +65,20 @@ export function runCommand(signal: AbortSignal): Command {
     .option('--min-p <p>', 'sample from tokens at least p times as likely as the likeliest', parseDecimal)
     .option('--repetition-penalty <r>', 'above 1: discourage repetition', parseDecimal)
     .option('--no-do-sample', 'greedy, whatever the sampling options say')
-    .option('--device <device>', 'the hardware: auto, cpu', 'auto')
-    .option('--provider <provider>', 'the software way to it: auto, cpu', 'auto')
+    .option('--device <device>', 'the hardware: auto, cpu, gpu, gpu.N, npu', 'auto')
+    .option('--provider <provider>', 'the software way to it: auto, cpu (ONNX Runtime), openvino', 'auto')
     .addOption(new Option('--weight-format <format>', 'where aipc converts').choices(['int4', 'int8', 'fp16', 'fp32']))
     .option('--context-tokens <n>', 'most tokens of prompt and answer together', parseInteger)
     .option('--threads <n>', 'CPU threads', parseInteger)
     .option('--session-option <key=value>', 'ONNX Runtime session configuration entry (repeatable)', collectKeyValue)
+    .option(
+      '--ov-config <key=value>',
+      'OpenVINO property (repeatable), or a JSON object of them',
+      collectKeyValueOrJson,
+    )
+    .option('--max-prompt-tokens <n>', 'npu: longest prompt (default: 1024)', parseInteger)
+    .option('--min-response-tokens <n>', 'npu: room for the answer beyond the longest prompt', parseInteger)
+    .option('--allow-unsupported', 'npu: try weights that Intel does not support there')
     .option('--offline', 'download nothing')
     .option('--stats', 'say on stderr what ran where and how fast')
     .addOption(new Option('--json', 'print one JSON object at the end').conflicts(['jsonl', 'echo']))
@@ -93,6 +106,11 @@ async function run(
   const model = await load(reference, flags, signal);
   try {
     if (model.notice !== null) process.stderr.write(`${model.notice}\n`);
+    if (model.execution.emulated) {
+      process.stderr.write(
+        `emulation: the path of ${model.execution.requested} runs on ${model.execution.device}, ${model.execution.deviceName}\n`,
+      );
+    }
     if (given === null) {
       await converse(model, { system: flags.system, options, stats: flags.stats === true });
     } else {
@@ -119,9 +137,14 @@ async function load(reference: string, flags: RunFlags, signal: AbortSignal): Pr
       ...(flags.contextTokens === undefined ? {} : { contextTokens: flags.contextTokens }),
       ...(flags.threads === undefined ? {} : { threads: flags.threads }),
       ...(flags.sessionOption === undefined ? {} : { sessionOptions: flags.sessionOption }),
+      ...(flags.ovConfig === undefined ? {} : { ovConfig: flags.ovConfig }),
+      ...(flags.maxPromptTokens === undefined ? {} : { maxPromptTokens: flags.maxPromptTokens }),
+      ...(flags.minResponseTokens === undefined ? {} : { minResponseTokens: flags.minResponseTokens }),
+      ...(flags.allowUnsupported === undefined ? {} : { allowUnsupported: true }),
       download: flags.offline === true ? 'never' : 'if-missing',
       maxSlots: 1, // one answer or one conversation
       onProgress: progress.update,
+      onWarning: (message) => process.stderr.write(`aipc: ${message}\n`),
       signal,
     });
   } finally {

@@ -18,11 +18,12 @@ export class CpuLoadMeter {
 export function formatStats(result: GenerateResult, cpuLoadPercent: number): string {
   const { execution, timings, usage, model } = result;
   const format = model.weightFormat === null ? '' : `, ${model.weightFormat}`;
-  const emulated = execution.emulated ? ' (emulated)' : '';
+  const emulated = execution.emulated ? ` (emulating ${execution.requested})` : '';
   const lines = [
     `model    ${model.id}${format}, loaded in ${duration(timings.loadMs)}`,
-    `ran on   ${execution.device}${emulated}: ${execution.deviceName} by ${execution.runtimeVersion}, provider ${execution.provider}` +
-      ` (asked for ${execution.requested}), CPU load of this process ${cpuLoadPercent.toFixed(0)} %`,
+    `ran on   ${execution.device}${emulated}: ${execution.deviceName}, by ${execution.runtimeVersion}, provider ` +
+      `${execution.provider} (asked for ${execution.requested}), in ${execution.activationDtype} with a KV cache in ` +
+      `${execution.kvDtype}, CPU load of this process ${cpuLoadPercent.toFixed(0)} %`,
     `prompt   ${usage.inputTokens} tokens, ${usage.cachedInputTokens} of them cached` +
       `, first token after ${duration(timings.timeToFirstTokenMs)} (prefill ${rate(timings.prefillTokensPerSecond)})`,
     `answer   ${usage.outputTokens} tokens (${result.finishReason}), ${rate(timings.decodeTokensPerSecond)}`,

@@ -10,6 +10,7 @@ import type { OnLoadProgress } from '../models/progress.js';
 import { resolveModel, type ResolvedModel } from '../models/resolve.js';
 import { collectSidecarsAndConfigs } from '../models/sidecars.js';
 import { refuseUnknownKeys } from '../options.js';
+import { devicesForOpenvinoFolder, type DeviceSuits } from './describe-model.js';
 
 export interface ExportOpenvinoModelOptions extends OpenvinoWeightOptions {
   /** Threads that quantise; default: one a core. */
@@ -25,6 +26,11 @@ export interface ExportOpenvinoModelOptions extends OpenvinoWeightOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface ExportedOpenvinoModel extends ExportOpenvinoSummary {
+  /** Which devices the result suits, and why not the others. */
+  readonly devices: readonly DeviceSuits[];
+}
+
 const KEYS = [...OPENVINO_WEIGHT_KEYS, 'workers', 'force', 'download', 'onProgress', 'onNotice', 'signal'];
 
 /**
@@ -37,7 +43,7 @@ export async function exportOpenvinoModel(
   reference: string,
   outputFolder: string,
   options: ExportOpenvinoModelOptions = {},
-): Promise<ExportOpenvinoSummary> {
+): Promise<ExportedOpenvinoModel> {
   refuseUnknownKeys('exportOpenvinoModel', options, KEYS);
   const { download = 'if-missing', onProgress, onNotice, signal, workers, force, ...weights } = options;
   const model = await resolveModel(reference, { download, onProgress, signal });
@@ -49,7 +55,7 @@ export async function exportOpenvinoModel(
     );
   }
   const weightOptions = await withKnownDefaults(reference, model, weights, onNotice);
-  return exportOpenvino({
+  const summary = await exportOpenvino({
     ...weightOptions,
     source: model.path,
     outputFolder,
@@ -65,6 +71,7 @@ export async function exportOpenvinoModel(
     force,
     signal,
   });
+  return { ...summary, devices: await devicesForOpenvinoFolder(summary.folder) };
 }
 
 async function withKnownDefaults(

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { loadModel, type LoadModelOptions } from './load-model.js';
+import { loadModel } from './load-model.js';
+import type { LoadModelOptions } from './load-options.js';
 
 const models = fileURLToPath(new URL('../../../test/golden/models/', import.meta.url));
 
@@ -119,8 +120,10 @@ describe('a request that cannot be met', () => {
   it.each<[string, LoadModelOptions, string]>([
     ['an unknown option', { wieghtFormat: 'int4' } as LoadModelOptions, 'OPTION_UNKNOWN'],
     ['a weight format that is none', { weightFormat: 'int3' as 'int4' }, 'OPTION_INVALID'],
-    ['another device than this version drives', { device: 'npu' }, 'DEVICE_NOT_FOUND'],
-    ['a provider that does not fit', { device: 'cpu', provider: 'dml' }, 'DEVICE_NOT_FOUND'],
+    ['a device that is none', { device: 'tpu' }, 'OPTION_INVALID'],
+    ['a provider that this version lacks', { device: 'cpu', provider: 'dml' }, 'DEVICE_NOT_FOUND'],
+    ["OpenVINO's properties for ONNX Runtime", { ovConfig: { NUM_STREAMS: '1' } }, 'OPTION_INVALID'],
+    ["ONNX Runtime's options for OpenVINO", { provider: 'openvino', sessionOptions: {} }, 'OPTION_INVALID'],
   ])('%s', async (_name, options, code) => {
     expect((await refusal(options)).code).toBe(code);
   });

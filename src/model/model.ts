@@ -66,6 +66,8 @@ export class Model implements AsyncDisposable {
       deviceName: info.deviceName,
       provider: info.provider,
       runtimeVersion: info.runtimeVersion,
+      activationDtype: info.activationDtype,
+      kvDtype: info.kvDtype,
       emulated: info.emulated,
     };
   }

@@ -1,6 +1,7 @@
 /** What an answer is made of: options in, parts and results out. It does not produce them. */
 import type { SamplingOptions } from '../sampling/sampling.js';
 import type { ChatMessage } from '../chat/message.js';
+import type { EngineInfo } from '../engine/engine.js';
 
 /** A string is one user message; `prompt` is text that is templated already; `tokenIds` are used as they are. */
 export type GenerationInput =
@@ -47,6 +48,9 @@ export interface Execution {
   readonly deviceName: string;
   readonly provider: string;
   readonly runtimeVersion: string;
+  /** The precisions that the runtime reports: of what it computes in, and of the KV cache. */
+  readonly activationDtype: EngineInfo['activationDtype'];
+  readonly kvDtype: EngineInfo['kvDtype'];
   /** True where a device's code path ran on other hardware. */
   readonly emulated: boolean;
 }

@@ -6,16 +6,28 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { ExportProgress } from '../convert/export-folder.js';
 import { exportOnnx } from '../convert/onnx/export-onnx.js';
-import { EXPORTER_VERSION, resolveWeightRecipe, type WeightOptions, type WeightRecipe } from '../convert/recipe.js';
+import { exportOpenvino } from '../convert/openvino/export-openvino.js';
+import {
+  OPENVINO_EXPORTER_VERSION,
+  resolveOpenvinoRecipe,
+  type OpenvinoWeightOptions,
+} from '../convert/openvino/recipe.js';
+import { EXPORTER_VERSION, resolveWeightRecipe, type WeightFormat, type WeightOptions } from '../convert/recipe.js';
 import { cacheFolder } from '../cache-folder.js';
 import { kindOfPath } from './path-kind.js';
 import type { OnLoadProgress } from './progress.js';
 import type { ResolvedModel } from './resolve.js';
-import { collectSidecars } from './sidecars.js';
+import { collectSidecars, collectSidecarsAndConfigs } from './sidecars.js';
+
+/** What runs the result, and what happens to the weights on the way. */
+export type Conversion =
+  | { readonly runtime: 'onnxruntime'; readonly weights: WeightOptions }
+  | { readonly runtime: 'openvino'; readonly weights: OpenvinoWeightOptions };
 
 export interface ConversionOptions {
-  readonly weights: WeightOptions;
+  readonly conversion: Conversion;
   /** Version of the runtime that will run the result. */
   readonly runtimeVersion: string;
   readonly onProgress?: OnLoadProgress | undefined;
@@ -25,31 +37,32 @@ export interface ConversionOptions {
 /** Files up to this size are identified by content, larger ones by path, size and time of change. */
 const HASHED_FILE_LIMIT_BYTES = 32 * 1024 * 1024;
 /** Bump when the layout of the cache changes. */
-const CACHE_SCHEMA_VERSION = 1;
+const CACHE_SCHEMA_VERSION = 2;
 
 /** The folder of the converted model, converting it first if the cache does not hold it. */
 export async function ensureConverted(model: ResolvedModel, options: ConversionOptions): Promise<string> {
-  const recipe = resolveWeightRecipe('loadModel', options.weights);
-  const key = await conversionKey(model.path, recipe, options.runtimeVersion);
-  const folder = path.join(cacheFolder(), 'conversions', `${readableName(model.id)}-${recipe.weightFormat}-${key}`);
+  const { conversion, onProgress, signal } = options;
+  const recipe = resolveRecipe(conversion);
+  const key = await conversionKey(model.path, { runtimeVersion: options.runtimeVersion, ...recipe });
+  const name = `${readableName(model.id)}-${conversion.runtime}-${recipe.weightFormat}-${key}`;
+  const folder = path.join(cacheFolder(), 'conversions', name);
   // A folder gets this name only when it is complete.
   if ((await kindOfPath(folder)) === 'folder') return folder;
   await mkdir(path.dirname(folder), { recursive: true });
+  const common = {
+    source: model.path,
+    outputFolder: folder,
+    sidecars:
+      conversion.runtime === 'openvino'
+        ? await collectSidecarsAndConfigs(model.path, signal)
+        : await collectSidecars(model.path),
+    onProgress: ({ doneBytes, totalBytes }: ExportProgress) =>
+      onProgress?.({ phase: 'convert', label: `${model.id} to ${recipe.weightFormat}`, doneBytes, totalBytes }),
+    signal,
+  };
   try {
-    await exportOnnx({
-      source: model.path,
-      outputFolder: folder,
-      ...options.weights,
-      sidecars: await collectSidecars(model.path),
-      onProgress: (progress) =>
-        options.onProgress?.({
-          phase: 'convert',
-          label: `${model.id} to ${recipe.weightFormat}`,
-          doneBytes: progress.doneBytes,
-          totalBytes: progress.totalBytes,
-        }),
-      signal: options.signal,
-    });
+    if (conversion.runtime === 'openvino') await exportOpenvino({ ...common, ...conversion.weights });
+    else await exportOnnx({ ...common, ...conversion.weights });
   } catch (error) {
     // Another process may have finished the same conversion first: its folder is as good as ours.
     if ((await kindOfPath(folder)) !== 'folder') throw error;
@@ -57,11 +70,26 @@ export async function ensureConverted(model: ResolvedModel, options: ConversionO
   return folder;
 }
 
-async function conversionKey(source: string, recipe: WeightRecipe, runtimeVersion: string): Promise<string> {
+/** All that the bytes of a conversion depend on, beside the source. */
+interface ConversionRecipe {
+  readonly weightFormat: WeightFormat;
+  readonly [part: string]: unknown;
+}
+
+function resolveRecipe(conversion: Conversion): ConversionRecipe {
+  const recipe =
+    conversion.runtime === 'openvino'
+      ? resolveOpenvinoRecipe('loadModel', conversion.weights, 'int4')
+      : resolveWeightRecipe('loadModel', conversion.weights);
+  const exporterVersion = conversion.runtime === 'openvino' ? OPENVINO_EXPORTER_VERSION : EXPORTER_VERSION;
+  return { ...recipe, runtime: conversion.runtime, exporterVersion };
+}
+
+async function conversionKey(source: string, recipe: object): Promise<string> {
   const files = (await listSourceFiles(source)).sort();
   const identity = await Promise.all(files.map(identifyFile));
   return createHash('sha256')
-    .update(JSON.stringify({ CACHE_SCHEMA_VERSION, EXPORTER_VERSION, runtimeVersion, recipe, identity }))
+    .update(JSON.stringify({ CACHE_SCHEMA_VERSION, recipe, identity }))
     .digest('hex')
     .slice(0, 20);
 }

@@ -22,9 +22,11 @@ describe('what a model reference means', () => {
     expect(path.basename(model.path)).toBe('demo');
   });
 
-  it('takes a folder of Hugging Face weights, an ONNX folder and a .gguf file', async () => {
+  it('takes a folder of Hugging Face weights, an OpenVINO or ONNX folder and a .gguf file', async () => {
     await writeFile(path.join(folder, 'config.json'), '{}');
     await expect(resolveModel(folder, { download: 'never' })).resolves.toMatchObject({ kind: 'weights', path: folder });
+    await writeFile(path.join(folder, 'openvino_model.xml'), '');
+    await expect(resolveModel(folder, { download: 'never' })).resolves.toMatchObject({ kind: 'openvino', path: folder });
     await writeFile(path.join(folder, 'genai_config.json'), '{}');
     await expect(resolveModel(folder, { download: 'never' })).resolves.toMatchObject({ kind: 'onnx', path: folder });
     const file = path.join(folder, 'model with spaces שלום 🙂.GGUF');

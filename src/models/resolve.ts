@@ -12,13 +12,18 @@ import { kindOfPath } from './path-kind.js';
 import { fetchFromPip } from './pip-source.js';
 import type { OnLoadProgress } from './progress.js';
 
+/**
+ * weights: Hugging Face folder or .gguf file, to be converted; run as they are: onnx, a folder with genai_config.json,
+ * and openvino, a folder with openvino_model.xml.
+ */
+export type ModelKind = 'weights' | 'onnx' | 'openvino';
+
 export interface ResolvedModel {
   /** The catalogue name, or the path as given. */
   readonly id: string;
   /** Version of the source where it has one. */
   readonly revision: string | null;
-  /** weights: Hugging Face folder or .gguf file, to be converted; onnx: a folder with genai_config.json, run as it is. */
-  readonly kind: 'weights' | 'onnx';
+  readonly kind: ModelKind;
   /** Absolute. */
   readonly path: string;
   /** What aipc converts weights to unless the caller says otherwise. */
@@ -68,11 +73,12 @@ async function resolvePath(reference: string): Promise<ResolvedModel> {
   if (kind === 'file' && absolute.toLowerCase().endsWith('.gguf')) return { ...common, kind: 'weights' };
   if (kind === 'folder') {
     if ((await kindOfPath(path.join(absolute, 'genai_config.json'))) === 'file') return { ...common, kind: 'onnx' };
+    if ((await kindOfPath(path.join(absolute, 'openvino_model.xml'))) === 'file') return { ...common, kind: 'openvino' };
     if ((await kindOfPath(path.join(absolute, 'config.json'))) === 'file') return { ...common, kind: 'weights' };
     throw new NotFoundError(
       'MODEL_FILE_MISSING',
-      `${absolute} holds neither config.json (Hugging Face weights) nor genai_config.json (an ONNX model). ` +
-        'Point to the folder that has one of them.',
+      `${absolute} holds neither config.json (Hugging Face weights) nor genai_config.json (an ONNX model) nor ` +
+        'openvino_model.xml (an OpenVINO model). Point to the folder that has one of them.',
       { details: { folder: absolute } },
     );
   }
@@ -80,8 +86,8 @@ async function resolvePath(reference: string): Promise<ResolvedModel> {
   const what = kind === 'file' ? 'is a file, but not a .gguf file' : 'is neither a known model nor a path that exists';
   throw new NotFoundError(
     'MODEL_NOT_FOUND',
-    `'${reference}' ${what}. Known models: ${names}; or give a folder of Hugging Face weights, an ONNX model folder ` +
-      'or a .gguf file. This version fetches nothing from Hugging Face: download such a model first.',
+    `'${reference}' ${what}. Known models: ${names}; or give a folder of Hugging Face weights, an ONNX or OpenVINO model ` +
+      'folder or a .gguf file. This version fetches nothing from Hugging Face: download such a model first.',
     { details: { reference, known: catalogue.map((known) => known.name) } },
   );
 }

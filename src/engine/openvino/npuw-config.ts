@@ -273,7 +273,7 @@ function chooseLengths(
  * Every device that the properties let NPUW use: the list that it tries in order, single parts of the model
  * (`NPUW_SUBMODEL_DEVICE=last:CPU`), and what a stage's own configuration says.
  */
-function devicesOf(properties: Properties): readonly string[] {
+export function npuwDevices(properties: Properties): readonly string[] {
   const lists = [properties['NPUW_DEVICES'] ?? 'NPU'];
   for (const [name, value] of Object.entries(properties)) {
     if (name.endsWith('_CONFIG'))
@@ -353,7 +353,7 @@ export function planNpuw(request: NpuwRequest): NpuwPlan {
     // of Phi-3-mini grow to 13 GB.
     properties['NPUW_LLM_PREFIX_CACHING_MAX_NUM_BLOCKS'] ??= String(maxPromptTokens / chunk);
   }
-  const devices = devicesOf(properties);
+  const devices = npuwDevices(properties);
   return {
     properties,
     maxPromptTokens,

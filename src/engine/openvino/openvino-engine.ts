@@ -12,10 +12,12 @@ import { loadOvApi, type Properties } from './c-api.js';
 import { compileIr, type CompiledFacts } from './compile.js';
 import { openCompiledCache, type OpenvinoWarning } from './compiled-cache.js';
 import type { DevicePlan, PlanRequest, SizeOptions } from './device-plan.js';
-import { openvinoDeviceName, type OpenvinoDevice } from './devices.js';
+import { openvinoDeviceName, requireDevice, type OpenvinoDevice } from './devices.js';
 import { LOGITS_ROWS_XML, MODEL_XML, readIrOutline } from './ir-outline.js';
 import { readOpenvinoModelConfig } from './model-config.js';
 import { checkOvConfig, refuseUnknownProperties, type OvConfig } from './ov-config.js';
+import { requireNpu } from './npu-driver.js';
+import { isNpu, knownNpuProperties, npuwDevices } from './npuw-config.js';
 import { planNpu, type NpuOptions } from './npuw-plan.js';
 import { planStateful } from './stateful-plan.js';
 
@@ -121,6 +123,25 @@ export async function createOpenvinoEngine(folder: string, options: OpenvinoEngi
     await api.async.freeCompiledModel(compiledModel);
     throw error;
   }
+}
+
+/**
+ * Refuses at once what createOpenvinoEngine() would refuse only with the model at hand: a device that is not there, a
+ * property that does not exist. Throws OPTION_*, DEVICE_NOT_FOUND, RUNTIME_*.
+ */
+export async function checkOpenvinoDevice(
+  options: Pick<OpenvinoEngineOptions, 'device' | 'ovConfig' | 'npu'>,
+): Promise<void> {
+  const device = openvinoDeviceName(WHERE, options.device);
+  const ovConfig = checkOvConfig(WHERE, options.ovConfig);
+  const api = await loadOvApi();
+  if (device !== 'NPU') await requireDevice(api, device);
+  else if (npuwDevices(ovConfig).some(isNpu)) {
+    await requireNpu(api, { allowUnsupported: options.npu?.allowUnsupported ?? false });
+  }
+  const listed = (await api.async.deviceProperty(device, 'SUPPORTED_PROPERTIES')).split(' ');
+  const unlisted = device === 'NPU' ? knownNpuProperties() : [];
+  refuseUnknownProperties(WHERE, ovConfig, { device, listed, unlisted });
 }
 
 /** The version of the library that would run, e.g. `2026.4.1`. Throws RUNTIME_LIBRARY_NOT_FOUND, RUNTIME_INCOMPATIBLE. */

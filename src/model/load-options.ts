@@ -1,0 +1,56 @@
+/** The options of loadModel(), documented once. Each runtime checks those that are its own. */
+import type { WeightFormat } from '../convert/recipe.js';
+import type { OnLoadProgress } from '../models/progress.js';
+
+export interface LoadModelOptions {
+  /** The hardware: auto (the CPU), cpu, gpu, gpu.N, npu. Default auto. */
+  readonly device?: string;
+  /**
+   * The software way to it: auto, cpu (ONNX Runtime's CPU provider), openvino. Default auto: OpenVINO for gpu, npu and
+   * OpenVINO folders, else ONNX Runtime.
+   */
+  readonly provider?: string;
+  /** Where aipc converts: int4, int8, fp16, fp32. Default: the catalogue's choice, else int4; on the NPU int4. */
+  readonly weightFormat?: WeightFormat;
+  /** Most tokens that prompt and answer can have together; default: what the model was made for. */
+  readonly contextTokens?: number;
+  /** CPU threads of one native run; default: the engine's. */
+  readonly threads?: number;
+  /** Conversations that can hold a KV cache, and answer, at the same time. Default 4; memory is taken as they grow. */
+  readonly maxSlots?: number;
+  /** ONNX Runtime session configuration entries. */
+  readonly sessionOptions?: Readonly<Record<string, string>>;
+  /** OpenVINO properties, e.g. PERFORMANCE_HINT, NUM_STREAMS, CACHE_DIR; they win over aipc's choices. */
+  readonly ovConfig?: Readonly<Record<string, string>>;
+  /** npu: the longest prompt that is computed at once; the model is compiled for it. */
+  readonly maxPromptTokens?: number;
+  /** npu: room for the answer beyond the longest prompt. */
+  readonly minResponseTokens?: number;
+  /** npu: try weights that Intel does not support there. Default false. */
+  readonly allowUnsupported?: boolean;
+  /** Told, in words, what went otherwise than expected though the model runs: a damaged cache, say. */
+  readonly onWarning?: (message: string) => void;
+  /** Default if-missing. */
+  readonly download?: 'never' | 'if-missing';
+  readonly onProgress?: OnLoadProgress;
+  /** Stops downloading, converting or loading; nothing half-written stays. */
+  readonly signal?: AbortSignal;
+}
+
+export const LOAD_MODEL_KEYS = [
+  'device',
+  'provider',
+  'weightFormat',
+  'contextTokens',
+  'threads',
+  'maxSlots',
+  'sessionOptions',
+  'ovConfig',
+  'maxPromptTokens',
+  'minResponseTokens',
+  'allowUnsupported',
+  'onWarning',
+  'download',
+  'onProgress',
+  'signal',
+] as const satisfies readonly (keyof LoadModelOptions)[];
