@@ -140,25 +140,45 @@ export function loadNativeLibrary(file: string): LibraryHandle {
   }
 }
 
-type CopyBytes = (to: bigint, from: bigint, bytes: number) => Promise<void>;
-let copyFunction: CopyBytes | undefined;
+type NativeFunction = ReturnType<LibraryHandle['func']>;
 
-/** Copies native memory on a worker thread. The regions must not overlap and must live until it resolves. */
-export function copyNativeMemory(to: bigint, from: bigint, bytes: number): Promise<void> {
-  copyFunction ??= loadCopyFunction();
-  return copyFunction(to, from, bytes);
+/** Calls a native function on one of libuv's threads. What its pointers lead to must live until it resolves. */
+export function callLater(native: NativeFunction, parameters: readonly unknown[]): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    native.async(...parameters, (error: Error | null, result: unknown) => {
+      if (error === null) resolve(result);
+      else reject(error);
+    });
+  });
 }
 
-function loadCopyFunction(): CopyBytes {
-  const copy =
+let copyFunction: NativeFunction | undefined;
+
+/** Copies native memory on a worker thread. The regions must not overlap and must live until it resolves. */
+export async function copyNativeMemory(to: bigint, from: bigint, bytes: number): Promise<void> {
+  copyFunction ??=
     process.platform === 'win32'
       ? koffi.load('kernel32.dll').func('void __stdcall RtlMoveMemory(void *, const void *, size_t)')
       : koffi.load(null).func('void *memcpy(void *, const void *, size_t)');
-  return (to, from, bytes) =>
-    new Promise((resolve, reject) => {
-      copy.async(to, from, bytes, (error: Error | null) => {
-        if (error === null) resolve();
-        else reject(error);
-      });
-    });
+  await callLater(copyFunction, [to, from, bytes]);
+}
+
+let trimFunction: NativeFunction | null | undefined;
+
+/**
+ * Gives memory that native code has freed back to the system. glibc keeps blocks of up to 32 MiB for itself, and a
+ * runtime's KV cache consists of such; other allocators need no telling.
+ */
+export async function returnFreedMemory(): Promise<void> {
+  if (trimFunction === undefined) trimFunction = findTrimFunction();
+  if (trimFunction !== null) await callLater(trimFunction, [0]);
+}
+
+function findTrimFunction(): NativeFunction | null {
+  if (process.platform !== 'linux') return null;
+  try {
+    return koffi.load(null).func('int malloc_trim(size_t)');
+  } catch {
+    return null; // musl has none
+  }
 }

@@ -5,7 +5,7 @@
  */
 import koffi, { type LibraryHandle } from 'koffi';
 import { EngineError } from '../../errors.js';
-import { loadNativeLibrary } from '../native-library.js';
+import { callLater, loadNativeLibrary } from '../native-library.js';
 import { openvinoDependencies } from './dependencies.js';
 import { findOpenvinoLibrary } from './find-library.js';
 
@@ -168,15 +168,6 @@ export async function loadOvApi(): Promise<OvApi> {
   return api;
 }
 
-function call(native: KoffiFunction, parameters: readonly unknown[]): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    native.async(...parameters, (error: Error | null, result: unknown) => {
-      if (error === null) resolve(result);
-      else reject(error);
-    });
-  });
-}
-
 async function bindLibrary(file: string): Promise<OvApi> {
   dependencies.push(...openvinoDependencies(file).map(loadNativeLibrary));
   const library = loadNativeLibrary(file);
@@ -215,7 +206,7 @@ async function bindLibrary(file: string): Promise<OvApi> {
     const native = bind(name, 'int', parameters);
     return {
       now: (...given: unknown[]): void => check(name, native(...given) as number),
-      later: async (...given: unknown[]): Promise<void> => check(name, (await call(native, given)) as number),
+      later: async (...given: unknown[]): Promise<void> => check(name, (await callLater(native, given)) as number),
     };
   };
 
@@ -272,7 +263,7 @@ async function bindLibrary(file: string): Promise<OvApi> {
     },
     infer: (request) => infer.later(request),
     freeCompiledModel: async (compiledModel) => {
-      await call(freeCompiledModel, [compiledModel]);
+      await callLater(freeCompiledModel, [compiledModel]);
     },
     availableDevices: async () => {
       const struct = Buffer.from(new ArrayBuffer(koffi.sizeof(DEVICES))); // memory that never moves

@@ -11,6 +11,8 @@ export interface CompileRequest {
   readonly api: OvApi;
   readonly xmlFile: string;
   readonly binFile: string;
+  /** The model's file for messages; the XML may be a rewritten one. */
+  readonly modelFile: string;
   /** OpenVINO's name. */
   readonly device: string;
   readonly properties: Properties;
@@ -55,9 +57,9 @@ async function readAndCompile(request: UninterruptedRequest): Promise<Pointer> {
   }
 }
 
-function explain(error: EngineError, { xmlFile, device, ovConfig }: UninterruptedRequest): Error {
+function explain(error: EngineError, { modelFile, device, ovConfig }: UninterruptedRequest): Error {
   const name = blamedProperty(error.message, ovConfig);
-  const details = { ...error.details, file: xmlFile, device };
+  const details = { ...error.details, file: modelFile, device };
   if (name !== undefined) {
     return new OptionError(
       'OPTION_INVALID',
@@ -65,7 +67,7 @@ function explain(error: EngineError, { xmlFile, device, ovConfig }: Uninterrupte
       { cause: error, details: { ...details, option: `ovConfig.${name}`, found: ovConfig[name] } },
     );
   }
-  return new EngineError(error.code, `${xmlFile} cannot be loaded for ${device}. ${error.message}`, {
+  return new EngineError(error.code, `${modelFile} cannot be loaded for ${device}. ${error.message}`, {
     cause: error,
     details,
   });

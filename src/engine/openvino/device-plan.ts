@@ -50,5 +50,6 @@ export interface DevicePlan {
   /** Throws DEVICE_NOT_FOUND where what is to compute is not there, RUNTIME_INCOMPATIBLE where its driver is too old. */
   requireDevice(api: OvApi): Promise<void>;
   readFacts(api: OvApi, compiledModel: Pointer): Promise<CompiledFacts>;
-  createEngine(parts: CompiledParts): Engine;
+  /** Makes it ready to run: what the device does only once, it has done when this resolves. */
+  createEngine(parts: CompiledParts): Promise<Engine>;
 }

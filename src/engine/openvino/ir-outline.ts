@@ -52,6 +52,11 @@ export interface IrOutline {
  * FILE_*, TENSOR_*, DTYPE_UNSUPPORTED, MODEL_FEATURE_UNSUPPORTED.
  */
 export async function readIrOutline(folder: string, xmlName: string = MODEL_XML): Promise<IrOutline> {
+  return (await readIr(folder, xmlName)).outline;
+}
+
+/** As readIrOutline(), with the graph that it was read from. */
+export async function readIr(folder: string, xmlName: string): Promise<{ xml: IrXml; outline: IrOutline }> {
   const xml = await readIrXml(path.join(folder, xmlName));
   if (xml.version < MIN_IR_VERSION) {
     throw new UnsupportedError(
@@ -66,7 +71,7 @@ export async function readIrOutline(folder: string, xmlName: string = MODEL_XML)
   const layers = [...xml.layers.values()];
   const states = readStates(xml, layers);
   const weights = describeWeights(xml);
-  return {
+  const outline = {
     xmlFile: xml.file,
     binFile,
     xmlBytes: xml.xmlBytes,
@@ -77,6 +82,7 @@ export async function readIrOutline(folder: string, xmlName: string = MODEL_XML)
     weights,
     rtInfo: xml.rtInfo,
   };
+  return { xml, outline };
 }
 
 /** Bits of an element, by name in the file; others are as long as they say. */

@@ -26,8 +26,6 @@ export interface IrWeights {
   /** Undefined where the embedding is not a matrix in the graph. */
   readonly embedding: WeightStorage | undefined;
   readonly lmHead: WeightStorage | undefined;
-  /** Bytes in the .bin by element type. */
-  readonly bytes: ReadonlyMap<string, number>;
   /** Rows of lm_head; undefined where the result comes from none. */
   readonly vocabularySize: number | undefined;
 }
@@ -65,13 +63,10 @@ export function describeWeights(xml: IrXml): IrWeights {
       });
     }
   }
-  const bytes = new Map<string, number>();
-  for (const { elementType, size } of xml.constants) bytes.set(elementType, (bytes.get(elementType) ?? 0) + size);
   return {
     layers: [...byStorage.values()].sort((a, b) => b.parameters - a.parameters),
     embedding,
     lmHead: lmHead === undefined ? undefined : storageOf(lmHead),
-    bytes,
     vocabularySize: lmHead === undefined ? undefined : rowsOf(lmHead, lmHeadLayer),
   };
 }
@@ -86,7 +81,7 @@ function rowsOf({ shape }: Matrix, matMul: IrLayer | undefined): number | undefi
 }
 
 /** The product that the result comes from, through what only changes its scale or type. */
-function findLmHead(xml: IrXml): IrLayer | undefined {
+export function findLmHead(xml: IrXml): IrLayer | undefined {
   for (const result of xml.layers.values()) {
     if (result.type !== 'Result') continue;
     let at: IrLayer | undefined = result;

@@ -21,6 +21,8 @@ export const MAX_RT_INFO_ENTRIES = 4096;
 
 export interface IrPort {
   readonly id: string;
+  /** `FP32`, `I64`... */
+  readonly precision: string;
   /** Names of the tensor. */
   readonly names: readonly string[];
   /** Dimensions, -1 where they are dynamic. */
@@ -61,7 +63,7 @@ export interface IrConstant {
 
 interface MutableLayer extends IrLayer {
   data: Record<string, string>;
-  outputs: { id: string; names: string[]; dims: number[] }[];
+  outputs: { id: string; precision: string; names: string[]; dims: number[] }[];
 }
 
 /** Reads `file`. Throws MODEL_FILE_MISSING, FILE_LIMIT_EXCEEDED, FILE_TRUNCATED, FILE_MALFORMED. */
@@ -168,7 +170,8 @@ class IrXmlReader {
       this.#readData(attributes);
     } else if (name === 'port' && parent === 'output') {
       const names = splitNames(this.#attribute(attributes, 'names') ?? '');
-      this.#layer?.outputs.push({ id: this.#attribute(attributes, 'id') ?? '', names, dims: [] });
+      const text = (key: string): string => this.#attribute(attributes, key) ?? '';
+      this.#layer?.outputs.push({ id: text('id'), precision: text('precision'), names, dims: [] });
     } else if (name === 'edge' && this.#bodies === 0) {
       this.#readEdge(attributes);
     } else if (this.#path[1] === 'rt_info') {

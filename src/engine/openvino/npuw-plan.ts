@@ -65,7 +65,8 @@ export function planNpu(request: PlanRequest, options: NpuOptions = {}): DeviceP
       if (plan.devices.some(isNpu)) await requireNpu(api, { allowUnsupported });
     },
     readFacts: (api) => readFacts(api, plan),
-    createEngine: ({ api, compiledModel, info }) => createEngine(new NpuwBackend({ api, compiledModel, plan, info })),
+    createEngine: ({ api, compiledModel, info }) =>
+      Promise.resolve(createEngine(new NpuwBackend({ api, compiledModel, plan, info }))),
   };
 }
 

@@ -2,8 +2,6 @@
  * Opens a folder with an OpenVINO IR as an Engine on a CPU, GPU or NPU. The folder is one that `aipc export openvino`,
  * optimum-cli or Intel made. It converts and downloads nothing; what each kind of device does is its plan's.
  */
-import { access } from 'node:fs/promises';
-import path from 'node:path';
 import { EngineError, OptionError } from '../../errors.js';
 import { refuseUnknownKeys } from '../../options.js';
 import type { Engine, EngineInfo } from '../engine.js';
@@ -13,8 +11,7 @@ import { compileIr, type CompiledFacts } from './compile.js';
 import { openCompiledCache, type OpenvinoWarning } from './compiled-cache.js';
 import type { DevicePlan, PlanRequest, SizeOptions } from './device-plan.js';
 import { openvinoDeviceName, requireDevice, type OpenvinoDevice } from './devices.js';
-import { LOGITS_ROWS_XML, MODEL_XML, readIrOutline } from './ir-outline.js';
-import { readOpenvinoModelConfig } from './model-config.js';
+import { openModelFolder } from './model-folder.js';
 import { checkOvConfig, refuseUnknownProperties, type OvConfig } from './ov-config.js';
 import { requireNpu } from './npu-driver.js';
 import { isNpu, knownNpuProperties, npuwDevices } from './npuw-config.js';
@@ -85,8 +82,8 @@ export async function createOpenvinoEngine(folder: string, options: OpenvinoEngi
   const device = openvinoDeviceName(WHERE, options.device);
   const ovConfig = checkOvConfig(WHERE, options.ovConfig);
   signal?.throwIfAborted();
-  const config = await readOpenvinoModelConfig(folder);
-  const outline = await readIrOutline(folder, await chooseXml(folder, device));
+  await using model = await openModelFolder(folder, device);
+  const { config, outline } = model;
   const plan = planFor({ where: WHERE, device, sizes: options, ovConfig, config, outline }, options.npu);
   const modelBytes = outline.xmlBytes + outline.binBytes;
   onProgress?.({ phase: 'check', modelBytes });
@@ -95,14 +92,20 @@ export async function createOpenvinoEngine(folder: string, options: OpenvinoEngi
   await plan.requireDevice(api);
   const listed = (await api.async.deviceProperty(device, 'SUPPORTED_PROPERTIES')).split(' ');
   refuseUnknownProperties(WHERE, ovConfig, { device, listed, unlisted: plan.unlistedProperties });
-  const { xmlFile, binFile } = outline;
-  requireMemory(xmlFile, modelBytes + plan.cacheBytes, 'Close other programs, or export the model with int4 weights.');
+  const { xmlFile: modelFile, binFile } = outline;
+  requireMemory(
+    modelFile,
+    modelBytes + plan.cacheBytes,
+    'Close other programs, or export the model with int4 weights.',
+  );
   for (const warning of plan.warnings) onWarning(warning);
   const cacheDir = ovConfig['CACHE_DIR'];
   const cache = await openCompiledCache({ api, device, cacheDir, compiledCacheFolder, outline, signal, onWarning });
   const properties = { ...without(plan.properties, 'CACHE_DIR'), ...cache?.properties };
   onProgress?.({ phase: 'compile', modelBytes });
-  const compiledModel = await compileIr({ api, xmlFile, binFile, device, properties, ovConfig, signal });
+  const { xmlFile } = model;
+  const compiledModel = await compileIr({ api, xmlFile, binFile, modelFile, device, properties, ovConfig, signal });
+  let engine: Engine;
   try {
     await cache?.record();
     const facts = await plan.readFacts(api, compiledModel);
@@ -118,11 +121,14 @@ export async function createOpenvinoEngine(folder: string, options: OpenvinoEngi
       activationDtype: facts.activationDtype,
       kvDtype: facts.kvDtype,
     };
-    return plan.createEngine({ api, compiledModel, info });
+    engine = await plan.createEngine({ api, compiledModel, info });
   } catch (error) {
     await api.async.freeCompiledModel(compiledModel);
     throw error;
   }
+  if (signal?.aborted === true) await engine.dispose();
+  signal?.throwIfAborted();
+  return engine;
 }
 
 /**
@@ -156,15 +162,6 @@ function planFor(request: PlanRequest, npu: NpuOptions | undefined): DevicePlan 
     'OPTION_INVALID',
     `${request.where}: npu has options for the device npu; this is ${request.device.toLowerCase()}.`,
     { details: { option: 'npu', device: request.device } },
-  );
-}
-
-/** aipc's own folders have a graph that computes just the rows of logits that are wanted; NPUW cuts them by itself. */
-async function chooseXml(folder: string, device: string): Promise<string> {
-  if (device === 'NPU') return MODEL_XML;
-  return access(path.join(folder, LOGITS_ROWS_XML)).then(
-    () => LOGITS_ROWS_XML,
-    () => MODEL_XML,
   );
 }
 

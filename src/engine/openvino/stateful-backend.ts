@@ -9,10 +9,14 @@ import { EngineError, OptionError } from '../../errors.js';
 import type { EngineBackend, RunSequence, SlotCache } from '../engine-core.js';
 import type { EngineInfo, EngineLimits } from '../engine.js';
 import { requireMemory } from '../memory.js';
+import { returnFreedMemory } from '../native-library.js';
 import { ropeRegime } from '../run-plan.js';
 import type { OvApi, Pointer } from './c-api.js';
 import { INPUT, OUTPUT_LOGITS, type DecoderInputs } from './decoder-inputs.js';
 import { InferRequest } from './infer-request.js';
+
+/** A state that is full is copied into a larger one, and both take memory for a moment. */
+const KV_GROWTH_FACTOR = 2;
 
 /** Arrays whose memory never moves: V8 keeps short ones without an ArrayBuffer of their own on its heap. */
 function integers(count: number): BigInt64Array<ArrayBuffer> {
@@ -78,9 +82,10 @@ class RequestCache implements SlotCache {
     return true;
   }
 
-  clear(): Promise<void> {
+  async clear(): Promise<void> {
+    const hadMemory = this.#request !== undefined;
     this.#empty();
-    return Promise.resolve();
+    if (hadMemory) await returnFreedMemory();
   }
 
   dispose(): Promise<void> {
@@ -140,7 +145,7 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
     for (const other of this.#caches) tokensToCome += other.capacityTokens - other.occupied;
     requireMemory(
       `A KV cache of ${capacityTokens} tokens beside ${this.#caches.size} others`,
-      tokensToCome * this.#parts.kvBytesPerToken,
+      tokensToCome * this.#parts.kvBytesPerToken * KV_GROWTH_FACTOR,
       'Open the slot with a smaller capacityTokens, or dispose other slots.',
     );
     const cache = new RequestCache(this, capacityTokens);
@@ -158,6 +163,22 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
 
   async run(sequences: readonly Sequence[]): Promise<void> {
     for (const sequence of sequences) await this.#runOne(sequence);
+  }
+
+  /**
+   * Runs a token through the model, and one more after it. The CPU plug-in packs the weights and the GPU's builds
+   * kernels in the first run, for seconds: that belongs to loading.
+   */
+  async warmUp(): Promise<void> {
+    const cache = new RequestCache(this, 2);
+    try {
+      for (let pastTokens = 0; pastTokens < Math.min(2, this.limits.contextTokens); pastTokens += 1) {
+        const tokens = new Int32Array(1);
+        await this.#runOne({ cache, pastTokens, tokens, logits: new Float32Array(0), logitsRows: 0, finalLength: 2 });
+      }
+    } finally {
+      await cache.clear();
+    }
   }
 
   /** A run goes to its end: cancelling one is not safe, see AsyncFunctions.infer. */

@@ -34,10 +34,12 @@ export function planStateful(request: PlanRequest): DevicePlan {
     warnings: [],
     requireDevice: (api) => requireDevice(api, request.device),
     readFacts: readCompiledFacts,
-    createEngine: ({ api, compiledModel, info }) => {
+    createEngine: async ({ api, compiledModel, info }) => {
       // A GPU keeps the cache in its own memory, or pages it in from ours as it grows.
       const kvBytesPerToken = request.device === 'CPU' ? kvBytes(request.outline, info.kvDtype) : 0;
-      return createEngine(new StatefulBackend({ api, compiledModel, inputs, info, limits, kvBytesPerToken }));
+      const backend = new StatefulBackend({ api, compiledModel, inputs, info, limits, kvBytesPerToken });
+      await backend.warmUp();
+      return createEngine(backend);
     },
   };
 }
