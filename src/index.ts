@@ -42,3 +42,12 @@ export { catalogue, type CatalogueEntry } from './models/catalogue.js';
 export type { LoadProgress, OnLoadProgress } from './models/progress.js';
 export type { SamplingOptions } from './sampling/sampling.js';
 export type { StreamDecoder, Tokenizer } from './tokenizer/tokenizer.js';
+export type { InstalledRuntime } from './setup/manifest.js';
+export {
+  installedOpenvinos,
+  removeOpenvino,
+  setupOpenvino,
+  type SetupOpenvinoOptions,
+  type SetupProgress,
+  type SetupResult,
+} from './setup/setup-openvino.js';

@@ -49,7 +49,7 @@ describe('findNativeLibrary', () => {
       { origin: 'a folder of that name', folder },
     ];
     expect(() => findNativeLibrary({ ...query, places })).toThrow(
-      /Test Runtime.*the package.*a variable.*ENOENT.*a folder of that name.*no file like.*Install it\./s,
+      /Test Runtime.*the package.*a variable.*ENOENT.*a folder of that name.*no libtest\.so\*.*Install it\./s,
     );
   });
 });

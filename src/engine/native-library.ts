@@ -52,13 +52,21 @@ export function findNativeLibrary({ runtime, fileName, places, remedy }: Library
     const names = entries.filter((entry) => !entry.isDirectory() && fileName.test(entry.name)).map(({ name }) => name);
     const [name] = names.sort((a, b) => b.length - a.length);
     if (name !== undefined) return path.resolve(folder, name);
-    looked.push(`${origin}: ${folder} (no file like ${fileName.source})`);
+    looked.push(`${origin}: ${folder} (no ${asPattern(fileName)})`);
   }
   throw new NotFoundError(
     'RUNTIME_LIBRARY_NOT_FOUND',
     `The ${runtime} library was not found. Looked at:\n${looked.map((place) => `  - ${place}`).join('\n')}\n${remedy}`,
     { details: { runtime, looked, platform: process.platform, arch: process.arch } },
   );
+}
+
+/** A regular expression for a file name as a person writes it: `libopenvino_c.so*`. */
+function asPattern({ source }: RegExp): string {
+  return source
+    .replace(/^\^|\$$/gu, '')
+    .replaceAll('(\\.\\d+)*', '*')
+    .replaceAll('\\', '');
 }
 
 /** The file name of onnxruntime's shared library on this platform. */

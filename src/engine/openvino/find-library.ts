@@ -144,7 +144,7 @@ function archivePlaces(host: SearchHost): readonly LibraryPlace[] {
   return [
     ...(active === undefined ? [] : [{ origin: 'INTEL_OPENVINO_DIR', folder: archiveLibraries(host, active) }]),
     ...roots.flatMap((root): readonly LibraryPlace[] => {
-      const names = matches(root, /^openvino(_.*)?$/);
+      const names = matches(root, /^openvino(?:_.*\d.*)?$/);
       if (names.length === 0)
         return [{ origin: `Intel's archive: no ${path.join(root, 'openvino*')}`, folder: undefined }];
       return names.map((name) => ({
