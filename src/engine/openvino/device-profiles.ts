@@ -3,8 +3,6 @@
  * which properties models run, whether compiled models are kept, and what Intel says that an NPU supports.
  * It decides nothing: suitability.ts judges by it, npuw-config.ts and stateful-plan.ts apply it.
  */
-import type { Properties } from './c-api.js';
-
 export type DeviceKind = 'cpu' | 'gpu' | 'npu';
 
 /** Weight options of the OpenVINO export, under the names that it gives them. */
@@ -22,7 +20,7 @@ export interface DeviceProfile {
   /** For models without a group that does not fit; `largeModel` beyond LARGE_MODEL_PARAMETERS. */
   readonly exports: { readonly recipe: ExportRecipe; readonly largeModel: ExportRecipe };
   /** With which models run; the caller's win. */
-  readonly properties: Properties;
+  readonly properties: Readonly<Record<string, string>>;
   /** Compiled models are kept in aipc's cache (CACHE_DIR). */
   readonly keepsCompiledModels: boolean;
 }
@@ -95,14 +93,17 @@ export interface NpuGeneration {
   readonly processor: string;
   /** OpenVINO's name, NPU_PLATFORM. */
   readonly platform: string;
-  /** First release of Intel's linux-npu-driver for it (docs/overview.md there and its release notes). */
+  /**
+   * First release of Intel's linux-npu-driver with which language models run: for the first three the oldest driver
+   * (below), for others the first for them at all (docs/overview.md there and its release notes).
+   */
   readonly firstLinuxDriver: string;
 }
 
 export const NPU_GENERATIONS: readonly NpuGeneration[] = [
-  { pciDeviceId: '7d1d', processor: 'Meteor Lake', platform: '3720', firstLinuxDriver: '1.2.0' },
-  { pciDeviceId: 'ad1d', processor: 'Arrow Lake', platform: '3720', firstLinuxDriver: '1.5.0' },
-  { pciDeviceId: '643e', processor: 'Lunar Lake', platform: '4000', firstLinuxDriver: '1.5.0' },
+  { pciDeviceId: '7d1d', processor: 'Meteor Lake', platform: '3720', firstLinuxDriver: '1.13.0' },
+  { pciDeviceId: 'ad1d', processor: 'Arrow Lake', platform: '3720', firstLinuxDriver: '1.13.0' },
+  { pciDeviceId: '643e', processor: 'Lunar Lake', platform: '4000', firstLinuxDriver: '1.13.0' },
   { pciDeviceId: 'b03e', processor: 'Panther Lake', platform: '5010', firstLinuxDriver: '1.28.0' },
   { pciDeviceId: 'fd3e', processor: 'Wildcat Lake', platform: '5020', firstLinuxDriver: '1.32.0' },
 ];

@@ -55,5 +55,5 @@ function remedyFor(device: string): string {
   if (process.platform !== 'linux') return "An Intel GPU needs Intel's graphics driver.";
   const packages = LINUX_PACKAGES.gpu.join(', ');
   const needs = `An Intel GPU needs the packages ${packages}, and this user in the group '${RENDER_GROUP}'.`;
-  return [needs, ...linuxDriverAdvice()].join(' ');
+  return [needs, ...linuxDriverAdvice('/', ['gpu'])].join(' ');
 }

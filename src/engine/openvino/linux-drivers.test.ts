@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { linuxDriverAdvice } from './linux-drivers.js';
+import { hasIntelDevice, linuxDriverAdvice } from './linux-drivers.js';
 
 let root: string;
 beforeEach(async () => {
@@ -36,6 +36,30 @@ describe('linuxDriverAdvice', () => {
     ]);
   });
 
+  it.each([
+    ['0x643e', '1.13.0 or newer for Lunar Lake'],
+    ['0xb03e', '1.28.0 or newer for Panther Lake'],
+  ])('names the release for the NPU %s', async (device, release) => {
+    await plugIn('0000:00:0b.0', '0x8086', '0x120000');
+    await put('sys/bus/pci/devices/0000:00:0b.0/device', `${device}\n`);
+    expect(linuxDriverAdvice(root)).toEqual([expect.stringContaining(release) as string]);
+  });
+
+  it('asks for the compiler too', async () => {
+    await plugIn('0000:00:0b.0', '0x8086', '0x120000');
+    await put('dev/accel/accel0');
+    for (const name of ['libze_loader.so.1', 'libze_intel_npu.so.1']) await put(`usr/lib/x86_64-linux-gnu/${name}`);
+    expect(linuxDriverAdvice(root)).toEqual([expect.stringContaining('intel-driver-compiler-npu') as string]);
+  });
+
+  it('speaks of the kinds that it is asked about', async () => {
+    await plugIn('0000:00:02.0', '0x8086', '0x030000');
+    await plugIn('0000:00:0b.0', '0x8086', '0x120000');
+    expect(linuxDriverAdvice(root)).toHaveLength(2);
+    expect(linuxDriverAdvice(root, ['npu'])).toEqual([expect.stringMatching(/^Intel NPU/u) as string]);
+    expect([hasIntelDevice('npu', root), hasIntelDevice('npu', path.join(root, 'sys'))]).toEqual([true, false]);
+  });
+
   it('names the packages for a GPU that the kernel drives', async () => {
     await plugIn('0000:00:02.0', '0x8086', '0x030000');
     await put('dev/dri/renderD128');
@@ -48,9 +72,8 @@ describe('linuxDriverAdvice', () => {
     await plugIn('0000:00:02.0', '0x8086', '0x030000');
     await plugIn('0000:00:0b.0', '0x8086', '0x120000');
     for (const file of ['dev/dri/renderD128', 'dev/accel/accel0']) await put(file);
-    for (const name of ['libOpenCL.so.1', 'intel-opencl/libigdrcl.so', 'libze_loader.so.1', 'libze_intel_npu.so.1']) {
-      await put(`usr/lib/x86_64-linux-gnu/${name}`);
-    }
+    const libraries = ['libOpenCL.so.1', 'intel-opencl/libigdrcl.so', 'libze_loader.so.1', 'libze_intel_npu.so.1'];
+    for (const name of [...libraries, 'libnpu_driver_compiler.so']) await put(`usr/lib/x86_64-linux-gnu/${name}`);
     expect(linuxDriverAdvice(root)).toEqual([]);
   });
 

@@ -7,6 +7,7 @@
  */
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { NPU_GENERATIONS } from './device-profiles.js';
 
 /** As Debian and Ubuntu name them. */
 export const LINUX_PACKAGES = {
@@ -17,7 +18,7 @@ export const LINUX_PACKAGES = {
 /** The group that owns the devices' files. */
 export const RENDER_GROUP = 'render';
 
-type Kind = keyof typeof LINUX_PACKAGES;
+export type DriverKind = keyof typeof LINUX_PACKAGES;
 
 interface Requirements {
   readonly name: string;
@@ -33,7 +34,7 @@ interface Requirements {
 
 const INTEL = '0x8086';
 
-const REQUIREMENTS: Readonly<Record<Kind, Requirements>> = {
+const REQUIREMENTS: Readonly<Record<DriverKind, Requirements>> = {
   gpu: {
     name: 'GPU',
     pciClass: '0x03', // display controller
@@ -47,7 +48,11 @@ const REQUIREMENTS: Readonly<Record<Kind, Requirements>> = {
     pciClass: '0x12', // processing accelerator
     kernelDriver: 'intel_vpu (Linux 6.8 or newer)',
     devices: { folder: 'dev/accel', file: /^accel\d+$/ },
-    libraries: [/^libze_loader\.so/, /^libze_intel_(?:npu|vpu)\.so/],
+    libraries: [
+      /^libze_loader\.so/,
+      /^libze_intel_(?:npu|vpu)\.so/,
+      /^lib(?:openvino_intel_npu_compiler|npu_driver_compiler)\.so/, // not in OpenVINO's own packages for Linux
+    ],
     packageSource: 'github.com/intel/linux-npu-driver/releases',
   },
 };
@@ -63,16 +68,16 @@ const LIBRARY_FOLDERS = [
 ];
 
 /** For each Intel GPU or NPU in this machine that is not ready to be used: what is missing and what to do. */
-export function linuxDriverAdvice(root = '/'): readonly string[] {
-  return (['gpu', 'npu'] as const).flatMap((kind) => {
+export function linuxDriverAdvice(root = '/', kinds: readonly DriverKind[] = ['gpu', 'npu']): readonly string[] {
+  return kinds.flatMap((kind) => {
     const requirements = REQUIREMENTS[kind];
-    if (!hasDevice(root, requirements)) return [];
+    if (!hasIntelDevice(kind, root)) return [];
     const steps = missingSteps(root, kind, requirements);
     return steps.length === 0 ? [] : [`Intel ${requirements.name}: ${steps.join('; ')}.`];
   });
 }
 
-function missingSteps(root: string, kind: Kind, requirements: Requirements): readonly string[] {
+function missingSteps(root: string, kind: DriverKind, requirements: Requirements): readonly string[] {
   const { devices, libraries, kernelDriver, packageSource } = requirements;
   const folder = path.join(root, devices.folder);
   const nodes = list(folder).filter((name) => devices.file.test(name));
@@ -80,18 +85,34 @@ function missingSteps(root: string, kind: Kind, requirements: Requirements): rea
   const hasLibraries = libraries.every((library) => installed.some((name) => library.test(name)));
   return [
     ...(nodes.length > 0 ? [] : [`no ${devices.folder}: the kernel's driver ${kernelDriver} is not loaded`]),
-    ...(hasLibraries ? [] : [`install ${LINUX_PACKAGES[kind].join(', ')} (${packageSource})`]),
+    ...(hasLibraries
+      ? []
+      : [`install ${LINUX_PACKAGES[kind].join(', ')} (${packageSource}${kind === 'npu' ? oldestRelease(root) : ''})`]),
     ...(nodes.every((name) => canUse(path.join(folder, name)))
       ? []
       : [`let this user use it: sudo usermod -aG ${RENDER_GROUP} "$USER", then log in again`]),
   ];
 }
 
-function hasDevice(root: string, { pciClass }: Requirements): boolean {
+/** Which release is the first for this machine's NPU, where that matters. */
+function oldestRelease(root: string): string {
+  const ids = pciDevices(root, REQUIREMENTS.npu.pciClass);
+  const generation = NPU_GENERATIONS.find(({ pciDeviceId }) => ids.includes(pciDeviceId));
+  return generation === undefined ? '' : `, ${generation.firstLinuxDriver} or newer for ${generation.processor}`;
+}
+
+/** Whether Linux sees an Intel GPU or NPU in this machine, driver or not. */
+export function hasIntelDevice(kind: DriverKind, root = '/'): boolean {
+  return pciDevices(root, REQUIREMENTS[kind].pciClass).length > 0;
+}
+
+/** PCI device ids of Intel's devices of a class, e.g. `643e`. */
+function pciDevices(root: string, pciClass: string): readonly string[] {
   const folder = path.join(root, 'sys', 'bus', 'pci', 'devices');
-  return list(folder).some((name) => {
+  return list(folder).flatMap((name) => {
     const read = (file: string): string => readText(path.join(folder, name, file));
-    return read('vendor') === INTEL && read('class').startsWith(pciClass);
+    const isOne = read('vendor') === INTEL && read('class').startsWith(pciClass);
+    return isOne ? [read('device').replace(/^0x/, '')] : [];
   });
 }
 

@@ -23,14 +23,14 @@ describe('the lengths of a model on the NPU', () => {
     ['a longer prompt', { maxPromptTokens: 2048 }, [2048, 512, 2559, 256]],
     ['a longer answer', { minResponseTokens: 1024 }, [1024, 1024, 2047, 256]],
     ['rounded to whole chunks and to 64', { maxPromptTokens: 700, minResponseTokens: 100 }, [768, 128, 895, 256]],
-    ['no longer than a chunk', { maxPromptTokens: 100, minResponseTokens: 10 }, [128, 64, 191, 128]],
+    ['no longer than a chunk', { maxPromptTokens: 100, minResponseTokens: 10 }, [128, 64, 191, 64]],
     ['chunks below 64', { maxPromptTokens: 100, minResponseTokens: 64, prefillChunkTokens: 16 }, [128, 64, 191, 16]],
     ['a context of 4096', { contextTokens: 4096 }, [3584, 576, 4096, 256]],
-    ['a context of 100', { contextTokens: 100 }, [64, 64, 100, 64]],
+    ['a context of 100', { contextTokens: 100 }, [64, 64, 100, 32]],
     ['a context and a prompt', { contextTokens: 2000, maxPromptTokens: 512 }, [512, 1536, 2000, 256]],
     ['a context and an answer', { contextTokens: 2000, minResponseTokens: 128 }, [2048, 128, 2000, 256]],
     ['a longrope model', { modelContextTokens: 131072, ropeBoundaries: [1000] }, [512, 512, 1000, 256]],
-    ['a model of 512 tokens', { modelContextTokens: 512 }, [256, 320, 512, 256]],
+    ['a model of 512 tokens', { modelContextTokens: 512 }, [256, 320, 512, 128]],
     ['a model of 512 tokens and a prompt', { modelContextTokens: 512, maxPromptTokens: 300 }, [512, 256, 512, 256]],
   ])('%s', (_, request, expected) => {
     expect(lengths(plan(request))).toEqual(expected);
@@ -124,6 +124,7 @@ describe('the properties of a model on the NPU', () => {
     [{ NPUW_DEVICES: 'NPU, CPU' }, ['npu', 'cpu']],
     [{ NPUW_SUBMODEL_DEVICE: '0:NPU,last:CPU' }, ['npu', 'cpu']],
     [{ '++GENERATE_CONFIG': '{NPUW_DEVICES:CPU}' }, ['npu', 'cpu']],
+    [{ PREFILL_CONFIG: '{"NPUW_DEVICES": "CPU"}' }, ['npu', 'cpu']],
   ])('%j run on %j, which is an emulation unless it is the NPU alone', (ovConfig, devices) => {
     const found = planWith(ovConfig);
     expect(found.devices).toEqual(devices);

@@ -232,6 +232,14 @@ function sameFlag(a: string, b: string): boolean {
   return flag !== undefined && flag === BOOLEANS[b.toUpperCase()] && Number.isNaN(Number(b));
 }
 
+function yesOrNo(value: boolean): string {
+  return value ? 'YES' : 'NO';
+}
+
+function powerOfTwoBelow(tokens: number): number {
+  return 2 ** (Math.ceil(Math.log2(tokens)) - 1);
+}
+
 function roundUp(tokens: number, multiple: number): number {
   return Math.ceil(tokens / multiple) * multiple;
 }
@@ -277,10 +285,25 @@ export function npuwDevices(properties: Properties): readonly string[] {
   const lists = [properties['NPUW_DEVICES'] ?? 'NPU'];
   for (const [name, value] of Object.entries(properties)) {
     if (name.endsWith('_CONFIG'))
-      lists.push(...[...value.matchAll(/NPUW_DEVICES:([\w.]+)/g)].map(([, list]) => list ?? ''));
+      lists.push(...[...value.matchAll(/NPUW_DEVICES"?\s*:\s*"?([\w.]+)/g)].map(([, list]) => list ?? ''));
     if (name === 'NPUW_SUBMODEL_DEVICE') lists.push(value.replaceAll(/[^,:]+:/g, ''));
   }
   return [...new Set(lists.flatMap((list) => list.split(',')).map((device) => device.trim().toLowerCase()))];
+}
+
+/** The most tokens of one native run, as asked for. */
+function askedChunk(request: NpuwRequest, caller: CallerProperties): number {
+  const { where, prefillChunkTokens } = request;
+  const chunk =
+    caller.tokens('prefillChunkTokens', prefillChunkTokens, 'NPUW_LLM_PREFILL_CHUNK_SIZE') ??
+    NPU_LENGTHS.prefillChunkTokens;
+  if (chunk >= MIN_CHUNK_TOKENS && chunk <= MAX_CHUNK_TOKENS && Number.isInteger(Math.log2(chunk))) return chunk;
+  throw invalid(
+    where,
+    'prefillChunkTokens',
+    `prefillChunkTokens must be a power of two from ${MIN_CHUNK_TOKENS} to ${MAX_CHUNK_TOKENS} on the NPU, ` +
+      `found ${chunk}.`,
+  );
 }
 
 /**
@@ -288,64 +311,49 @@ export function npuwDevices(properties: Properties): readonly string[] {
  * drives NPUW.
  */
 export function planNpuw(request: NpuwRequest): NpuwPlan {
-  const { where } = request;
+  const { where, contextTokens } = request;
   const modelContextTokens = Math.min(request.modelContextTokens, ...(request.ropeBoundaries ?? []));
   const caller = new CallerProperties(where, request.ovConfig ?? {});
   caller.refuseContradictions();
-  const chunk =
-    caller.tokens('prefillChunkTokens', request.prefillChunkTokens, 'NPUW_LLM_PREFILL_CHUNK_SIZE') ??
-    NPU_LENGTHS.prefillChunkTokens;
-  if (chunk < MIN_CHUNK_TOKENS || chunk > MAX_CHUNK_TOKENS || !Number.isInteger(Math.log2(chunk))) {
-    throw invalid(
-      where,
-      'prefillChunkTokens',
-      `prefillChunkTokens must be a power of two from ${MIN_CHUNK_TOKENS} to ${MAX_CHUNK_TOKENS} on the NPU, ` +
-        `found ${chunk}.`,
-    );
+  if (contextTokens !== undefined) {
+    checkNumber(where, 'contextTokens', contextTokens, { min: 2, max: modelContextTokens, integer: true });
   }
-  const context = request.contextTokens;
-  if (context !== undefined) {
-    checkNumber(where, 'contextTokens', context, { min: 2, max: modelContextTokens, integer: true });
-  }
+  const mostChunk = askedChunk(request, caller);
   const asked = chooseLengths(
     where,
     {
       prompt: caller.tokens('maxPromptTokens', request.maxPromptTokens, 'NPUW_LLM_MAX_PROMPT_LEN'),
       response: caller.tokens('minResponseTokens', request.minResponseTokens, 'NPUW_LLM_MIN_RESPONSE_LEN'),
-      context,
+      context: contextTokens,
     },
     modelContextTokens,
-    chunk,
-  );
-
-  const isDynamic = (caller.text('NPUW_LLM_PREFILL_HINT') ?? 'DYNAMIC').toUpperCase() !== 'STATIC';
-  const isChunked = isDynamic && asked.prompt > chunk;
-  const maxPromptTokens = roundUp(
-    asked.prompt,
-    isChunked ? Math.max(chunk, LENGTH_ALIGNMENT_TOKENS) : LENGTH_ALIGNMENT_TOKENS,
+    mostChunk,
   );
   const minResponseTokens = roundUp(asked.response, LENGTH_ALIGNMENT_TOKENS);
+  // A prompt of one chunk has no past, which some exports' masks cannot be compiled for; and nothing would be cached.
+  const chunk = Math.min(mostChunk, powerOfTwoBelow(roundUp(asked.prompt, LENGTH_ALIGNMENT_TOKENS)));
+  const maxPromptTokens = roundUp(asked.prompt, Math.max(chunk, LENGTH_ALIGNMENT_TOKENS));
   const capacityTokens = maxPromptTokens + minResponseTokens - 1;
-  if (context !== undefined && context > capacityTokens) {
+  if (contextTokens !== undefined && contextTokens > capacityTokens) {
     throw invalid(
       where,
       'contextTokens',
-      `contextTokens ${context} does not fit maxPromptTokens ${maxPromptTokens} and minResponseTokens ` +
+      `contextTokens ${contextTokens} does not fit maxPromptTokens ${maxPromptTokens} and minResponseTokens ` +
         `${minResponseTokens}, which make a context of ${capacityTokens}. Raise one of them, or leave them out.`,
     );
   }
 
+  const isChunked = caller.text('NPUW_LLM_PREFILL_HINT')?.toUpperCase() !== 'STATIC';
   const cachesPrefixes = caller.flag('NPUW_LLM_ENABLE_PREFIX_CACHING', true) && isChunked;
   const hasGenerateVariants = caller.flag('NPUW_LLM_GENERATE_PYRAMID', maxPromptTokens > GENERATE_VARIANT_TOKENS);
-  const yes = (value: boolean): string => (value ? 'YES' : 'NO');
   const properties: Record<string, string> = {
     ...DEVICE_PROFILES.npu.properties,
     ...caller.all,
     NPUW_LLM_MAX_PROMPT_LEN: String(maxPromptTokens),
     NPUW_LLM_MIN_RESPONSE_LEN: String(minResponseTokens),
     NPUW_LLM_PREFILL_CHUNK_SIZE: String(chunk),
-    NPUW_LLM_GENERATE_PYRAMID: yes(hasGenerateVariants),
-    NPUW_LLM_ENABLE_PREFIX_CACHING: yes(cachesPrefixes),
+    NPUW_LLM_GENERATE_PYRAMID: yesOrNo(hasGenerateVariants),
+    NPUW_LLM_ENABLE_PREFIX_CACHING: yesOrNo(cachesPrefixes),
   };
   if (cachesPrefixes) {
     properties['NPUW_LLM_PREFIX_CACHING_BLOCK_SIZE'] ??= String(chunk);
@@ -358,8 +366,8 @@ export function planNpuw(request: NpuwRequest): NpuwPlan {
     properties,
     maxPromptTokens,
     minResponseTokens,
-    contextTokens: Math.min(context ?? capacityTokens, capacityTokens, modelContextTokens),
-    chunkTokens: isChunked && cachesPrefixes ? chunk : maxPromptTokens,
+    contextTokens: Math.min(contextTokens ?? capacityTokens, capacityTokens, modelContextTokens),
+    chunkTokens: cachesPrefixes ? chunk : maxPromptTokens,
     cachesPrefixes,
     hasGenerateVariants,
     devices,
