@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +6,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { downloadFile, type DownloadOptions, type DownloadProgress } from './download-file.js';
 import { sendFile, serve, type FileServer, type Handler } from './testing/file-server.js';
+import { canMountSmallDisk, runOnSmallDisk } from './testing/small-disk.js';
 
 const content = new Uint8Array(300_000).map((_, index) => (index * 31 + (index >> 8)) % 251);
 const sha256 = createHash('sha256').update(content).digest('hex');
@@ -411,61 +412,31 @@ describe('several at once', () => {
   });
 });
 
-/** Whether this machine lets us mount a small file system, in a namespace of our own. */
-function canMount(): boolean {
-  try {
-    execFileSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', tmpdir()], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-describe.skipIf(!canMount())('a full disk [needs unshare(1) and mount(1)]', () => {
+describe.skipIf(!canMountSmallDisk())('a full disk [needs unshare(1) and mount(1)]', () => {
   const module = new URL('./download-file.js', import.meta.url).href;
 
-  async function downloadTo1MB(options: DownloadOptions): Promise<string> {
+  async function downloadToSmallDisk(options: DownloadOptions): Promise<unknown> {
     const script = `
       const { downloadFile } = await import(${JSON.stringify(module)});
       const { readdirSync } = await import('node:fs');
-      const options = JSON.parse(process.argv[1]);
-      const end = await downloadFile(options).catch((error) => error.code);
-      console.log(JSON.stringify([end, readdirSync(${JSON.stringify(folder)} + '/small')]));`;
-    const shell = 'mount -t tmpfs -o size=1m none "$0" && exec "$@"';
-    const small = path.join(folder, 'small');
-    await mkdir(small);
-    const child = spawn(
-      'unshare',
-      [
-        '-rm',
-        'sh',
-        '-c',
-        shell,
-        small,
-        process.execPath,
-        '--input-type=module',
-        '-e',
-        script,
-        JSON.stringify({ ...options, file: path.join(small, 'file.bin') }),
-      ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
-    let output = '';
-    for await (const chunk of child.stdout) output += String(chunk);
-    return output.trim();
+      const [folder, options] = [process.argv[1], JSON.parse(process.argv[2])];
+      const end = await downloadFile({ ...options, file: folder + '/file.bin' }).catch((error) => error.code);
+      console.log(JSON.stringify([end, readdirSync(folder)]));`;
+    return JSON.parse(await runOnSmallDisk(script, folder, JSON.stringify(options)));
   }
 
   const large = new Uint8Array(2_000_000);
+  const kept = ['DISK_INSUFFICIENT', ['file.bin.partial', 'file.bin.partial.json']];
 
   it('is noticed before anything is moved', async () => {
     const options = await begin((request, response) => sendFile(request, response, { content: large }));
-    expect(await downloadTo1MB(options)).toBe('["DISK_INSUFFICIENT",["file.bin.partial","file.bin.partial.json"]]');
+    expect(await downloadToSmallDisk(options)).toEqual(kept);
   });
 
   it('that fills up on the way is an error of its own, and keeps what fits', async () => {
     const options = await begin((request, response) =>
       sendFile(request, response, { content: large, hidesLength: true }),
     );
-    expect(await downloadTo1MB(options)).toBe('["DISK_INSUFFICIENT",["file.bin.partial","file.bin.partial.json"]]');
+    expect(await downloadToSmallDisk(options)).toEqual(kept);
   });
 });

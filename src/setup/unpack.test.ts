@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { canMountSmallDisk, runOnSmallDisk } from '../download/testing/small-disk.js';
 import { runtimeFolderAt } from '../engine/openvino/runtime-folder.js';
 import { MAX_ARCHIVE_ENTRIES } from './archive-limits.js';
 import { copyFolder } from './copy-folder.js';
@@ -260,5 +261,25 @@ describe('a folder', () => {
 
   it('that is not there is an error of its own', async () => {
     await expect(unpack(copyFolder, 'nowhere')).rejects.toMatchObject({ code: 'MODEL_FILE_MISSING' });
+  });
+});
+
+describe.skipIf(!canMountSmallDisk())('a full disk [needs unshare(1) and mount(1)]', () => {
+  it.each(['a.tgz', 'a.zip'])('is an error of its own while %s is unpacked', async (name) => {
+    const source = path.join(root, name);
+    const library = randomBytes(2_000_000);
+    const entry = `${lib}/libopenvino_c.so.2641`;
+    await writeFile(source, name === 'a.tgz' ? tgz([{ path: entry, content: library }]) : zip({ [entry]: library }));
+    const url = (file: string): string => JSON.stringify(new URL(file, import.meta.url).href);
+    const script = `
+      const { RuntimeWriter } = await import(${url('./runtime-writer.js')});
+      const { unpackTar } = await import(${url('./unpack-tar.js')});
+      const { unpackZip } = await import(${url('./unpack-zip.js')});
+      const { runtimeFolderAt } = await import(${url('../engine/openvino/runtime-folder.js')});
+      const [disk, source] = process.argv.slice(1);
+      const writer = await RuntimeWriter.create(source, runtimeFolderAt(disk + '/runtime'), 'linux');
+      const unpack = source.endsWith('.zip') ? unpackZip : unpackTar;
+      console.log(await unpack(source, writer, {}).catch((error) => error.code));`;
+    expect((await runOnSmallDisk(script, root, source)).trim()).toBe('DISK_INSUFFICIENT');
   });
 });
