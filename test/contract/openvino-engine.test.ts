@@ -1,11 +1,15 @@
-/** The contract suite on OpenVINO's CPU plug-in, on ready-made folders of optimum-cli. */
+/** The contract suite on OpenVINO's CPU plug-in: folders of aipc's exporter and of optimum-cli. */
 import { afterAll, beforeAll } from 'vitest';
+import type { Engine } from '../../src/engine/engine.js';
 import { createOpenvinoEngine } from '../../src/engine/openvino/openvino-engine.js';
+import { ExportedFolders } from '../golden/model-runner.js';
+import { tinyModelFolder } from '../golden/vectors.js';
 import { describeWithOpenvino } from '../openvino.js';
 import { describeEngineContract } from './engine-contract.js';
 import { OptimumFolder, type OptimumModel } from './optimum-models.js';
 
-// Rounded activations or caches would show a rounding that fell to the other side as much as a mistake.
+// Where activations or the cache are rounded, two ways to the same logits differ by a rounding that fell to the other
+// side, and that shows as much as a mistake.
 const ovConfig = {
   INFERENCE_PRECISION_HINT: 'f32',
   KV_CACHE_PRECISION: 'f32',
@@ -16,9 +20,28 @@ const options = { device: 'cpu', prefillChunkTokens: 24, threads: 2, ovConfig } 
 // f32 sums in another order; the logits are around 5.
 const TOLERANCE = 1e-4;
 
+describeWithOpenvino('on models exported by aipc to OpenVINO', () => {
+  const exported = [
+    { name: 'phi3-gqa, fp32', model: 'phi3-gqa', weights: { weightFormat: 'fp32' } },
+    { name: 'phi3-window, int8', model: 'phi3-window', weights: { weightFormat: 'int8' } },
+    { name: 'llama-tiny, int4', model: 'llama-tiny', weights: { weightFormat: 'int4', groupSize: 32 } },
+  ] as const;
+  let folders: ExportedFolders;
+  beforeAll(async () => {
+    folders = await ExportedFolders.create();
+  });
+  afterAll(() => folders[Symbol.asyncDispose]());
+
+  for (const { name, model, weights } of exported) {
+    const make = async (): Promise<Engine> =>
+      createOpenvinoEngine(await folders.openvino(tinyModelFolder(model), weights), options);
+    describeEngineContract(`OpenVINO, ${name}`, make, { tolerance: TOLERANCE });
+  }
+});
+
 describeWithOpenvino('on models of optimum-cli', () => {
   // One rewinds by hiding tokens; one has a sliding window and cannot.
-  for (const model of ['optimum-int8', 'optimum-fp16', 'optimum-int4-sym-gs16'] satisfies OptimumModel[]) {
+  for (const model of ['optimum-int8', 'optimum-fp16'] satisfies OptimumModel[]) {
     let folder: OptimumFolder;
     beforeAll(async () => {
       folder = await OptimumFolder.unpack(model);

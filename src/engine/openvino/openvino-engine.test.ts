@@ -1,7 +1,8 @@
-import { rm, truncate } from 'node:fs/promises';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OptimumFolder } from '../../../test/contract/optimum-models.js';
+import { ExportedFolders } from '../../../test/golden/model-runner.js';
 import { describeWithOpenvino } from '../../../test/openvino.js';
 import type { Engine } from '../engine.js';
 import { createOpenvinoEngine, openvinoVersion, type OpenvinoLoadProgress } from './openvino-engine.js';
@@ -177,5 +178,56 @@ describeWithOpenvino('createOpenvinoEngine with the runtime', () => {
     await using b = await createOpenvinoEngine(folder.path, { device: 'cpu', ovConfig: exact });
     const [x, y] = await Promise.all([prefill(a, 100), prefill(b, 100)]);
     expect(x).toBeCloseTo(y, 4);
+  });
+
+  const rssMiB = (): number => process.memoryUsage.rss() / 2 ** 20;
+
+  it('gives native memory back: engines opened and disposed, one after the other', async () => {
+    await using folders = await ExportedFolders.create();
+    const demo = await folders.openvino(path.join('models', 'demo'), { weightFormat: 'fp16' });
+    let before = 0;
+    for (let i = 0; i < 12; i += 1) {
+      if (i === 4) before = rssMiB();
+      await using engine = await createOpenvinoEngine(demo, { device: 'cpu', threads: 1 });
+      await prefill(engine, 10);
+    }
+    // An engine left open keeps some 30 MiB; the runtime itself loses about 2 MiB with each compiled model.
+    expect(rssMiB() - before).toBeLessThan(100);
+  });
+
+  it('gives native memory back: slots opened, filled and disposed', async () => {
+    await using engine = await createOpenvinoEngine(folder.path, { device: 'cpu', threads: 1, ovConfig: exact });
+    let before = 0;
+    for (let i = 0; i < 150; i += 1) {
+      if (i === 30) before = rssMiB();
+      await prefill(engine, 500); // 512 KiB of cache
+    }
+    expect(rssMiB() - before).toBeLessThan(20);
+  });
+
+  it('lets the event loop turn while it loads', async () => {
+    let turns = 0;
+    let isLoading = true;
+    const countTurns = (): void => {
+      turns += 1;
+      if (isLoading) setImmediate(countTurns);
+    };
+    setImmediate(countTurns);
+    await using engine = await createOpenvinoEngine(folder.path, { device: 'cpu' });
+    isLoading = false;
+    expect(engine.info.device).toBe('cpu');
+    // Compiling takes hundreds of milliseconds; on this thread it would give a handful.
+    expect(turns).toBeGreaterThan(100);
+  });
+
+  it('refuses slots that do not fit into memory', async () => {
+    const config = path.join(folder.path, 'config.json');
+    const json = JSON.parse(await readFile(config, 'utf8')) as object;
+    await writeFile(config, JSON.stringify({ ...json, max_position_embeddings: 2 ** 24 }));
+    await using engine = await createOpenvinoEngine(folder.path, { device: 'cpu', ovConfig: exact, maxSlots: 64 });
+    const open = async (): Promise<void> => {
+      for (let i = 0; i < 64; i += 1) await engine.openSlot({ capacityTokens: 2 ** 24 });
+    };
+    await expect(open()).rejects.toMatchObject({ code: 'MEMORY_INSUFFICIENT' });
   });
 });
