@@ -65,8 +65,11 @@ export function planNpu(request: PlanRequest, options: NpuOptions = {}): DeviceP
       if (plan.devices.some(isNpu)) await requireNpu(api, { allowUnsupported });
     },
     readFacts: (api) => readFacts(api, plan),
-    createEngine: ({ api, compiledModel, info }) =>
-      Promise.resolve(createEngine(new NpuwBackend({ api, compiledModel, plan, info }))),
+    createEngine: async ({ api, compiledModel, info }) => {
+      const backend = new NpuwBackend({ api, compiledModel, plan, info });
+      await backend.warmUp();
+      return createEngine(backend);
+    },
   };
 }
 
