@@ -69,10 +69,13 @@ export async function writeBarChart(file, { title, subtitle, panels }) {
           const style = { stroke: '#222222', lineWidth: 1.5 };
           const line = (x1, y1, x2, y2) => ({ type: 'line', shape: { x1, y1, x2, y2 }, style });
           const text = `${bars[dataIndex].median.toFixed(digits)} ${unit}`;
-          const children = [
+          const spread = [
             line(left, y, right, y),
             line(left, y - CAP, left, y + CAP),
             line(right, y - CAP, right, y + CAP),
+          ];
+          const children = [
+            ...(left === right ? [] : spread),
             { type: 'text', style: { text, x: right + 8, y, fill: '#222222', verticalAlign: 'middle' } },
           ];
           return { type: 'group', children };

@@ -5,24 +5,16 @@
  */
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { OpenvinoWeightOptions } from '../../src/convert/openvino/recipe.js';
-import { loadTokenizer } from '../../src/tokenizer/load-tokenizer.js';
 import { EXACT_OPENVINO, ExportedFolders, ModelRunner } from '../golden/model-runner.js';
 import { DEMO_FOLDER, GoldenVectors, TINY_MODELS, tinyModelFolder } from '../golden/vectors.js';
 import { ANSWER_TOKENS, expectSameAsPeer } from './compare.js';
+import { demoPrompts } from './demo-prompts.js';
 import { askOpenvinoGenai, type OpenvinoRun, type PeerAnswers } from './peer.js';
 
 /** Both bring the same runtime, but the two graphs of a folder may sum in another order. */
 const TOLERANCES = { logits: 1e-5, closeCall: 1e-3 };
 
-const QUESTIONS = ['Can you introduce yourself?', 'What is an NPU?', 'Is a GPU better than an NPU?'];
-
 type Prompts = readonly (readonly number[])[];
-
-async function demoPrompts(folder: string): Promise<Prompts> {
-  const tokenizer = await loadTokenizer(folder);
-  const turns = QUESTIONS.map((question) => `<|user|>\n${question}<|end|>\n<|assistant|>\n`);
-  return turns.map((turn) => Array.from(tokenizer.encode(turn, { specialTokens: 'parse' })));
-}
 
 const describeWeights = (weights: OpenvinoWeightOptions): string =>
   Object.entries<unknown>({ ...weights })
