@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { describeWithOpenvino } from '../../test/openvino.js';
+import { describeWithOpenvino, openvinoEnvironment } from '../../test/openvino.js';
 import type { OnLoadProgress } from '../models/progress.js';
 import { exportOpenvinoModel } from './export-openvino-model.js';
 import { loadModel } from './load-model.js';
@@ -20,6 +20,8 @@ describeWithOpenvino('loadModel on OpenVINO', () => {
   let folder: string;
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'aipc-openvino-'));
+    // The runtime may be in the cache that is about to be replaced.
+    for (const [name, value] of Object.entries(openvinoEnvironment())) vi.stubEnv(name, value);
     vi.stubEnv('AIPC_CACHE', path.join(folder, 'cache'));
   });
   afterEach(async () => {
