@@ -60,6 +60,7 @@ describe('the lengths of a model on the NPU', () => {
     ['another pipeline', { ovConfig: { NPUW_LLM: 'NO' } }, ['NPUW_LLM must be YES']],
     ['more tokens a decode', { ovConfig: { NPUW_LLM_MAX_GENERATION_TOKEN_LEN: '8' } }, ['must be 1', 'slow']],
     ['continuous prefill', { ovConfig: { NPUW_LLM_ENABLE_CONTINUOUS_PREFILL: 'YES' } }, ['C API']],
+    ['a name that every object has', { ovConfig: { constructor: '1', NPUW_LLM: 'NO' } }, ['NPUW_LLM must be YES']],
     ['a map that is none', { ovConfig: { PREFILL_CONFIG: '["NPUW_DQ"]' } }, ['PREFILL_CONFIG', 'map']],
   ])('are refused: %s', (_, request, parts) => {
     expect(() => plan(request)).toThrow(refusal(...parts));

@@ -15,7 +15,8 @@ import { aipcDeviceName } from './devices.js';
 import type { IrOutline } from './ir-outline.js';
 import { requireNpu } from './npu-driver.js';
 import { NpuwBackend } from './npuw-backend.js';
-import { isNpu, knownNpuProperties, planNpuw, type NpuLengthOptions, type NpuwPlan } from './npuw-config.js';
+import { planNpuw, type NpuLengthOptions, type NpuwPlan } from './npuw-config.js';
+import { isNpu, knownNpuProperties } from './npuw-properties.js';
 import { checkSuitedToNpu } from './suitability.js';
 
 export interface NpuOptions extends NpuLengthOptions {

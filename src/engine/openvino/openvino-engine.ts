@@ -14,7 +14,7 @@ import { openvinoDeviceName, requireDevice, type OpenvinoDevice } from './device
 import { openModelFolder } from './model-folder.js';
 import { checkOvConfig, refuseUnknownProperties, type OvConfig } from './ov-config.js';
 import { requireNpu } from './npu-driver.js';
-import { isNpu, knownNpuProperties, npuwDevices } from './npuw-config.js';
+import { isNpu, knownNpuProperties, npuwDevices } from './npuw-properties.js';
 import { planNpu, type NpuOptions } from './npuw-plan.js';
 import { planStateful } from './stateful-plan.js';
 
