@@ -1,7 +1,7 @@
 /** The command line as a program: arguments in, output and exit codes out. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -219,6 +219,94 @@ describe('aipc export onnx', () => {
     expect([exitCode, stderr]).toEqual([2, expect.stringContaining('OPTION_INVALID')]);
     expect(await readFile(path.join(out, 'thesis.txt'), 'utf8')).toBe('five years of work');
     expect(await readdir(out)).toEqual(['thesis.txt']);
+  });
+});
+
+describe('aipc export openvino', () => {
+  it("takes the cookbook's flags, says which of them is never needed, and makes what Python makes", async () => {
+    const out = path.join(folder, 'openvinomodel', 'phi3', 'int4');
+    const flags = ['--weight-format', 'int4', '--group-size', '32', '--ratio', '0.6', '--sym', '--trust-remote-code'];
+    const { exitCode, stdout, stderr } = await aipc([
+      ...['export', 'openvino', '--model', tinyModel, '--task', 'text-generation-with-past'],
+      ...flags,
+      out,
+    ]);
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain('--trust-remote-code is never needed');
+    expect(stdout).toMatch(/% int4, \d+ % int8/u);
+    expect((await readdir(out)).sort()).toEqual([
+      'aipc.json',
+      'config.json',
+      'generation_config.json',
+      'openvino_config.json',
+      'openvino_model.bin',
+      'openvino_model.xml',
+      'openvino_model_logits_rows.xml',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+  });
+
+  it('makes config.json and generation_config.json for a .gguf file', async () => {
+    const out = path.join(folder, 'openvino-gguf');
+    const gguf = path.join(repository, 'test', 'golden', 'models', 'llama-tiny.f16.gguf');
+    const { exitCode, stdout } = await aipc([
+      'export',
+      'openvino',
+      '-m',
+      gguf,
+      '--weight-format',
+      'fp16',
+      out,
+      '--json',
+    ]);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ folder: out, recipe: { weightFormat: 'fp16' }, shares: { float: 1 } });
+    expect(JSON.parse(await readFile(path.join(out, 'config.json'), 'utf8'))).toMatchObject({
+      model_type: 'llama',
+      num_key_value_heads: 2,
+      rope_theta: 100_000,
+      tie_word_embeddings: true,
+    });
+    expect(JSON.parse(await readFile(path.join(out, 'generation_config.json'), 'utf8'))).toMatchObject({
+      eos_token_id: [2, 6],
+    });
+  });
+
+  it('says what it ignores, and whose configuration it applies', async () => {
+    const fp16 = ['export', 'openvino', '--model', tinyModel, '--weight-format', 'fp16', '--ratio', '0.6'];
+    const ignored = await aipc([...fp16, path.join(folder, 'openvino-fp16')]);
+    expect([ignored.exitCode, ignored.stderr]).toEqual([0, expect.stringContaining('--ratio means nothing for fp16')]);
+    const known = path.join(folder, 'Phi-3-mini-4k-instruct');
+    await cp(path.join(repository, 'test', 'golden', 'models', 'phi3-gqa'), known, { recursive: true });
+    const out = path.join(folder, 'openvino-known');
+    const { stdout, stderr } = await aipc([
+      'export',
+      'openvino',
+      '--model',
+      known,
+      '--weight-format',
+      'int4',
+      out,
+      '--json',
+    ]);
+    expect(stderr).toMatch(/groupSize 64.*scale estimation.*rounds to nearest/su);
+    expect(JSON.parse(stdout)).toMatchObject({ recipe: { symmetric: false, groupSize: 64, ratio: 1 } });
+  });
+
+  it.each([
+    [['--sym'], /--sym without --weight-format/u],
+    [['--weight-format', 'int4', '--awq'], /--awq is optimum-cli's.*Leave it out/su],
+    [['--weight-format', 'int4', '--dataset', 'wikitext2'], /--dataset is optimum-cli's/u],
+    [['--task', 'text-generation'], /KV cache alone/u],
+    [['--weight-format', 'nf4'], /nf4/u],
+    [['--weight-format', 'int4', '--group-size', '64'], /down_proj.* \(channel size 96\)/su],
+    [['--weight-format', 'int4', '--group-size', '32', '--ratio', '2'], /ratio/u],
+  ])('refuses %j with exit code 2 and leaves nothing', async (flags, message) => {
+    const out = path.join(folder, 'openvino-refused');
+    const { exitCode, stderr } = await aipc(['export', 'openvino', '--model', tinyModel, ...flags, out]);
+    expect([exitCode, stderr]).toEqual([2, expect.stringMatching(message)]);
+    expect(existsSync(out)).toBe(false);
   });
 });
 

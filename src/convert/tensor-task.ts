@@ -5,10 +5,11 @@
  */
 import type { WeightSource } from '../weights/weights.js';
 import { ModelFormatError, UnsupportedError } from '../errors.js';
-import { MAX_FLOAT16, toFloat16Bits } from './float16.js';
+import { MAX_FLOAT16, toFloat16Array } from './float16.js';
 import { compressRows, packedBytes, type CompressedFormat } from './openvino/compress-weights.js';
 import { quantiseRows, quantisedRowLayout, type BlockFormat } from './quantise.js';
 import { inverseFrequencies } from './rope.js';
+import { minimum } from './row-scan.js';
 
 interface RowsOfTensor {
   readonly tensor: string;
@@ -200,15 +201,12 @@ function transpose(rows: Float32Array, rowCount: number, columnCount: number): F
 }
 
 function convert(rows: Float32Array, dtype: 'fp16' | 'fp32'): Float32Array | Uint16Array {
-  let nonFinite = 0;
-  let largest = 0;
-  for (const v of rows) {
-    nonFinite += v - v;
-    const magnitude = Math.abs(v);
-    if (magnitude > largest) largest = magnitude;
+  if (dtype === 'fp32') {
+    if (!Number.isFinite(minimum(rows, 0, rows.length))) throw notFinite();
+    return rows;
   }
-  if (nonFinite !== 0) throw new ModelFormatError('FILE_MALFORMED', 'Weights contain NaN or infinity.');
-  if (dtype === 'fp32') return rows;
+  const { halves, largest } = toFloat16Array(rows);
+  if (!Number.isFinite(largest)) throw notFinite();
   if (largest > MAX_FLOAT16) {
     throw new UnsupportedError(
       'DTYPE_UNSUPPORTED',
@@ -217,9 +215,11 @@ function convert(rows: Float32Array, dtype: 'fp16' | 'fp32'): Float32Array | Uin
       { details: { found: largest, max: MAX_FLOAT16 } },
     );
   }
-  const halves = new Uint16Array(rows.length);
-  for (let i = 0; i < rows.length; i++) halves[i] = toFloat16Bits(rows[i] as number);
   return halves;
+}
+
+function notFinite(): ModelFormatError {
+  return new ModelFormatError('FILE_MALFORMED', 'Weights contain NaN or infinity.');
 }
 
 /** Angles position * frequency, every step rounded to f32: at position 4,095 f64 would differ by up to 2e-4 rad. */
