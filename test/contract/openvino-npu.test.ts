@@ -19,7 +19,7 @@ import type { Sequence } from '../../src/generation/sequence.js';
 import { exportOpenvinoModel } from '../../src/model/export-openvino-model.js';
 import { createSampler } from '../../src/sampling/sampling.js';
 import { ModelRunner } from '../golden/model-runner.js';
-import { GoldenVectors, maxAbsoluteDifference, tinyModelFolder } from '../golden/vectors.js';
+import { DEMO_FOLDER, GoldenVectors, maxAbsoluteDifference, tinyModelFolder } from '../golden/vectors.js';
 import { describeWithOpenvino } from '../openvino.js';
 import { describeEngineContract } from './engine-contract.js';
 import { OPTIMUM_MODEL_FOR_NPU, optimumAnswers, OptimumFolder } from './optimum-models.js';
@@ -281,6 +281,28 @@ describeWithOpenvino('a model on NPUW over the CPU', () => {
     const longer = [...prompt, ...tokenIds.slice(0, 20), ...tokens(9, 5)];
     await expectGreedy(longer, (await answer(scheduler, first, longer, 30)).tokenIds);
     await scheduler.dispose();
+  });
+});
+
+describeWithOpenvino('an answer beyond the first generate model on NPUW over the CPU', () => {
+  it('goes on right: the model for longer prompts takes over', async () => {
+    const folder = path.join(root, 'demo');
+    await exportOpenvinoModel(DEMO_FOLDER, folder, { weightFormat: 'int4', symmetric: true, workers: 0 });
+    // The first generate model holds 1024 + 64 tokens, less one.
+    const lengths = { maxPromptTokens: 1280, minResponseTokens: 64 };
+    await using engine = await openNpu(folder, { npu: lengths, prefillChunkTokens: 256 });
+    await using cpu = new ModelRunner(await openCpu(folder));
+    const slot = await engine.openSlot({ capacityTokens: engine.limits.contextTokens });
+    const all = tokens(1090);
+    const append = async (from: number, to: number): Promise<Float32Array | undefined> => {
+      const step = { slot, tokens: Int32Array.from(all.slice(from, to)), finalLength: to, logits: 'last' } as const;
+      return (await engine.forward([step]))[0]?.data.slice();
+    };
+    await append(0, 1024);
+    let row: Float32Array | undefined;
+    for (let length = 1024; length < all.length; length += 1) row = await append(length, length + 1);
+    const expected = await cpu.logits(all, 'last');
+    expect(maxAbsoluteDifference(row ?? new Float32Array(0), expected)).toBeLessThan(TOLERANCE);
   });
 });
 
