@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { toFloat16Bits } from './float16.js';
+import { toFloat16Array, toFloat16Bits } from './float16.js';
 
 /** The value of fp16 bits, by the definition of the format. */
 function fromBits(bits: number): number {
@@ -39,5 +39,20 @@ describe('toFloat16Bits', () => {
     expect(toFloat16Bits(65520)).toBe(0x7c00);
     expect(toFloat16Bits(-1e30)).toBe(0xfc00);
     expect(fromBits(toFloat16Bits(NaN))).toBeNaN();
+  });
+});
+
+describe('toFloat16Array', () => {
+  it('gives what toFloat16Bits gives, at every exponent and around the rounding points', () => {
+    const patterns = Uint32Array.from({ length: 1 << 17 }, (_, i) => (i << 15) ^ (Math.imul(i, 0x9e3779b1) >>> 17));
+    const values = new Float32Array(patterns.buffer);
+    expect([...toFloat16Array(values).halves]).toEqual(Array.from(values, toFloat16Bits));
+  });
+
+  it('tells the largest magnitude, also of what does not fit', () => {
+    expect(toFloat16Array(Float32Array.of(0.5, -70_000, 3)).largest).toBe(70_000);
+    expect(toFloat16Array(Float32Array.of(1, -Infinity)).largest).toBe(Infinity);
+    expect(toFloat16Array(Float32Array.of(1, NaN, Infinity)).largest).toBeNaN();
+    expect(toFloat16Array(new Float32Array(0))).toEqual({ halves: new Uint16Array(0), largest: 0 });
   });
 });
