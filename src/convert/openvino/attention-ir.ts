@@ -69,8 +69,7 @@ export function rotate(graph: IrGraph, x: Value, { cos, sin, rotarySize }: Rotat
  * position_ids, which are not those of the cache where tokens were dropped or NPUW pads.
  *
  * With a window, operations and operands stand exactly as NPUW's Phi3SlidingMaskMatcher looks for them: it rewrites the
- * mask for a cache of fixed length, in which a token's place says nothing about its position. (The past's length must
- * XX
+ * mask for a cache of fixed length, in which a token's place says nothing about its position.
  */
 export function attentionMask(
   graph: IrGraph,

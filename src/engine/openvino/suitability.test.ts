@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { OptimumFolder, type OptimumModel } from '../../../test/contract/optimum-models.js';
 import { readIrOutline } from './ir-outline.js';
 import type { StoredMatrices, WeightStorage } from './ir-weights.js';
-import { checkSuitedToNpu, describeSuitability, judgeSuitability, type WeightFacts } from './suitability.js';
+import { checkSuitedToNpu, judgeSuitability, type WeightFacts } from './suitability.js';
 
 const int4 = (groupSize: number, scheme: WeightStorage['scheme'] = 'symmetric'): WeightStorage => ({
   elementType: scheme === 'symmetric' ? 'i4' : 'u4',
@@ -27,33 +27,38 @@ describe('judgeSuitability', () => {
     ['symmetric int4 by rows', weights([[int4(-1), 1e9]])],
     ['int4 in the last layer too', weights([[int4(128), 1e9]], int4(128))],
   ])('finds that %s suits every device', (_, facts) => {
-    expect(describeSuitability(judgeSuitability(facts))).toEqual(['CPU: yes', 'GPU: yes', 'NPU: yes']);
+    const yes = { suits: true, reasons: [], notes: [], needs: [] };
+    expect(judgeSuitability(facts)).toEqual({ cpu: yes, gpu: yes, npu: yes });
   });
 
-  it.each<[string, WeightFacts, string]>([
+  it.each<[string, WeightFacts, readonly string[], readonly string[]]>([
     [
       "the cookbook's export",
       weights([
         [int4(128), 6e8],
         [INT8, 4e8],
       ]),
-      "NPU: no, needs --ratio 1.0 (40 % of its layers' weights are int8)",
+      ['--ratio 1.0'],
+      ["40 % of its layers' weights are int8"],
     ],
     [
       'zero points',
       weights([[int4(128, 'asymmetric'), 1e9]]),
-      'NPU: no, needs --sym (its int4 weights have zero points (asymmetric))',
+      ['--sym'],
+      ['its int4 weights have zero points (asymmetric)'],
     ],
     [
       'zero points in the last layer alone',
       weights([[int4(128), 1e9]], int4(128, 'asymmetric')),
-      'NPU: no, needs --sym (its int4 weights have zero points (asymmetric))',
+      ['--sym'],
+      ['its int4 weights have zero points (asymmetric)'],
     ],
-    ['groups of 64', weights([[int4(64), 1e9]]), 'NPU: no, needs --group-size 128 (it has groups of 64 channels)'],
+    ['groups of 64', weights([[int4(64), 1e9]]), ['--group-size 128'], ['it has groups of 64 channels']],
     [
       'groups of 64 in a large model',
       weights([[int4(64), 7e9]]),
-      'NPU: no, needs --group-size -1 (it has groups of 64 channels)',
+      ['--group-size -1'],
+      ['it has groups of 64 channels'],
     ],
     [
       'everything at once',
@@ -61,13 +66,17 @@ describe('judgeSuitability', () => {
         [int4(32, 'asymmetric'), 5e8],
         [INT8, 5e8],
       ]),
-      'NPU: no, needs --sym --group-size 128 --ratio 1.0 (its int4 weights have zero points (asymmetric); it has ' +
-        "groups of 32 channels; 50 % of its layers' weights are int8)",
+      ['--sym', '--group-size 128', '--ratio 1.0'],
+      [
+        'its int4 weights have zero points (asymmetric)',
+        'it has groups of 32 channels',
+        "50 % of its layers' weights are int8",
+      ],
     ],
-  ])('names what the NPU does not run, and what export would: %s', (_, facts, line) => {
-    const suitability = judgeSuitability(facts);
-    expect(describeSuitability(suitability)[2]).toBe(line);
-    expect([suitability.cpu.suits, suitability.gpu.suits, suitability.npu.suits]).toEqual([true, true, false]);
+  ])('names what the NPU does not run, and what export would: %s', (_, facts, needs, reasons) => {
+    const { cpu, gpu, npu } = judgeSuitability(facts);
+    expect(npu).toEqual({ suits: false, reasons, notes: [], needs });
+    expect([cpu.suits, gpu.suits]).toEqual([true, true]);
   });
 
   it.each([

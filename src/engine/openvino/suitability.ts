@@ -79,16 +79,6 @@ function judgeNpu({ layers, embedding, lmHead }: WeightFacts): DeviceSuitability
   return { ...YES, notes };
 }
 
-/** One line for each device, for people: `NPU: no, needs --sym (its int4 weights have zero points (asymmetric))`. */
-export function describeSuitability(suitability: Suitability): readonly string[] {
-  return (['cpu', 'gpu', 'npu'] as const).map((device) => {
-    const { suits, needs, reasons, notes } = suitability[device];
-    const name = device.toUpperCase();
-    if (!suits) return `${name}: no, needs ${needs.join(' ')} (${reasons.join('; ')})`;
-    return notes.length === 0 ? `${name}: yes` : `${name}: yes, but ${notes.join(' ')}`;
-  });
-}
-
 /** The command that makes a folder for the NPU of the same weights. */
 export function npuExportCommand(weights: WeightFacts): string {
   const groupSize = parametersOf(weights.layers) > LARGE_MODEL_PARAMETERS ? -1 : 128;
