@@ -2,10 +2,11 @@
  * Block-wise weight quantisation, pure functions on rows: int4 and int8, symmetric and asymmetric, laid out as
  * ONNX Runtime's MatMulNBits reads it and bit for bit as ONNX Runtime's own round-to-nearest quantiser writes it
  * (onnxruntime/core/mlas/lib/q4_dq.cpp, BlockwiseQuantizer; reached from Python as MatMulNBitsQuantizer with the
- * default configuration, which onnxruntime-genai's builder uses). It does no I/O and knows no file format.
+ * default configuration, which onnxruntime-genai's builder uses). It does no I/O and knows no file format. The
+ * arithmetic, f32 throughout, is in assembly/quantise.ts.
  */
 import { ModelFormatError } from '../errors.js';
-import { maximum, minimum } from './row-scan.js';
+import { NotFiniteWeight, quantiseInGroups, type QuantisedGroups } from './quantise-kernels.js';
 
 /** Block sizes that MatMulNBits takes, in weights along the input features. */
 export const BLOCK_SIZES = [16, 32, 64, 128, 256] as const;
@@ -59,106 +60,79 @@ export function quantiseRows(weights: Float32Array, columnCount: number, format:
   }
   const { blocksPerRow, valueBytesPerRow, zeroPointBytesPerRow } = quantisedRowLayout(columnCount, format);
   const { bits, blockSize, symmetric } = format;
+  const zeroPointsOfRows = (unpacked: Uint8Array | null): Uint8Array | null =>
+    unpacked === null || bits === 8 ? unpacked : packZeroPoints(unpacked, blocksPerRow, zeroPointBytesPerRow);
+  if (columnCount % blockSize === 0) {
+    const { values, scales, zeroPoints } = quantiseBlocks(weights, format, (block) => [
+      Math.floor(block / blocksPerRow),
+      (block % blocksPerRow) * blockSize,
+    ]);
+    return { values, scales, zeroPoints: zeroPointsOfRows(zeroPoints) };
+  }
+  // Each row ends in a shorter block, which is quantised for itself; its padding is 0.
   const values = new Uint8Array(rowCount * valueBytesPerRow);
   const scales = new Float32Array(rowCount * blocksPerRow);
-  const zeroPoints = symmetric ? null : new Uint8Array(rowCount * zeroPointBytesPerRow);
-  const midpoint = 1 << (bits - 1);
-  const maxValue = (1 << bits) - 1;
-
-  const bitPatterns = new Int32Array(weights.buffer, weights.byteOffset, weights.length);
-
+  const zeroPoints = symmetric ? null : new Uint8Array(rowCount * blocksPerRow);
+  const tailColumns = columnCount % blockSize;
   for (let row = 0; row < rowCount; row++) {
-    for (let block = 0; block < blocksPerRow; block++) {
-      const start = row * columnCount + block * blockSize;
-      const end = Math.min(start + blockSize, (row + 1) * columnCount);
-      let scale: number;
-      let zeroPoint = midpoint;
-      if (symmetric) {
-        // The larger half goes to the negative side, which has one step more.
-        scale = Math.fround(-signedAbsMax(weights, bitPatterns, start, end) / midpoint);
-      } else {
-        const low = Math.min(minimum(weights, start, end), 0);
-        const high = Math.max(maximum(weights, start, end), 0);
-        // Widened to contain 0, so that a weight of 0 stays exactly 0.
-        scale = Math.fround(Math.fround(high - low) / maxValue);
-        zeroPoint = scale === 0 ? 0 : Math.min(Math.floor(Math.fround(-low / scale) + 0.5), maxValue);
-      }
-      if (!Number.isFinite(scale)) throw notFinite(row, start - row * columnCount, end - row * columnCount);
-      scales[row * blocksPerRow + block] = scale;
-      if (zeroPoints !== null) {
-        const at = row * zeroPointBytesPerRow;
-        if (bits === 8) zeroPoints[at + block] = zeroPoint;
-        else (zeroPoints[at + (block >> 1)] as number) |= zeroPoint << ((block & 1) * 4);
-      }
-      const reciprocal = scale === 0 ? 0 : Math.fround(1 / scale);
-      const target = row * valueBytesPerRow + (block * blockSize * bits) / 8;
-      if (bits === 8) {
-        for (let i = start; i < end; i++) {
-          values[target + i - start] = round(weights[i] as number, reciprocal, zeroPoint, 255);
-        }
-      } else {
-        const pairsEnd = start + ((end - start) & ~1);
-        let at = target;
-        for (let i = start; i < pairsEnd; i += 2) {
-          const low = round(weights[i] as number, reciprocal, zeroPoint, 15);
-          const high = round(weights[i + 1] as number, reciprocal, zeroPoint, 15);
-          values[at++] = low | (high << 4);
-        }
-        if (pairsEnd < end) values[at] = round(weights[pairsEnd] as number, reciprocal, zeroPoint, 15);
-      }
-    }
-    padLastZeroPoint(zeroPoints, format, row, blocksPerRow, zeroPointBytesPerRow);
-  }
-  return { values, scales, zeroPoints };
-}
-
-/**
- * Half away from zero, as C's roundf, in f32 arithmetic. Clamped first: with subnormal scales the reciprocal is
- * infinite, and the bit operation would turn infinity into 0.
- */
-function round(weight: number, reciprocalScale: number, zeroPoint: number, max: number): number {
-  const q = Math.fround(Math.fround(weight * reciprocalScale) + zeroPoint);
-  return q > 0 ? (q < max ? (q + 0.5) | 0 : max) : 0;
-}
-
-/**
- * The value of largest magnitude, the negative one of two equals, the first of zeros; NaN or infinite if any value is.
- * Compares bit patterns with the sign moved below the magnitude, as integers: twice as fast as tracking two extremes.
- * Reads in bounds by construction, as the scans of row-scan.ts.
- */
-function signedAbsMax(weights: Float32Array, bitPatterns: Int32Array, start: number, end: number): number {
-  let largest = -0x80000000;
-  let at = start;
-  for (let i = start; i < end; i++) {
-    const bits = bitPatterns[i] as number;
-    const key = ((bits << 1) | (bits >>> 31)) ^ 0x80000000;
-    if (key > largest) {
-      largest = key;
-      at = i;
+    const end = (row + 1) * columnCount;
+    const tail = end - tailColumns;
+    const pieces = [
+      { from: row * columnCount, to: tail, size: blockSize },
+      { from: tail, to: end, size: tailColumns },
+    ];
+    for (const { from, to, size } of pieces) {
+      if (from === to) continue;
+      const firstColumn = from - row * columnCount;
+      const firstBlock = row * blocksPerRow + firstColumn / blockSize;
+      const part = quantiseBlocks(weights.subarray(from, to), { bits, symmetric, blockSize: size }, (block) => [
+        row,
+        firstColumn + block * size,
+      ]);
+      values.set(part.values, row * valueBytesPerRow + (firstColumn * bits) / 8);
+      scales.set(part.scales, firstBlock);
+      if (part.zeroPoints !== null) zeroPoints?.set(part.zeroPoints, firstBlock);
     }
   }
-  const value = weights[at] as number;
-  return value === 0 ? (weights[start] as number) : value;
+  return { values, scales, zeroPoints: zeroPointsOfRows(zeroPoints) };
 }
 
-function notFinite(row: number, firstColumn: number, endColumn: number): ModelFormatError {
+/** `placeOf`: the row and the first column of a block, for errors. */
+function quantiseBlocks(
+  weights: Float32Array,
+  { bits, symmetric, blockSize }: { readonly bits: 4 | 8; readonly symmetric: boolean; readonly blockSize: number },
+  placeOf: (block: number) => readonly [row: number, column: number],
+): QuantisedGroups {
+  let groups: QuantisedGroups;
+  try {
+    groups = quantiseInGroups('quantiseGroups', weights, { bits, symmetric, groupSize: blockSize });
+  } catch (error) {
+    if (error instanceof NotFiniteWeight) throw notFinite(...placeOf(error.group), blockSize);
+    throw error;
+  }
+  // The range of finite weights may be beyond f32 all the same.
+  const overflow = groups.scales.findIndex((scale) => !Number.isFinite(scale));
+  if (overflow !== -1) throw notFinite(...placeOf(overflow), blockSize);
+  return groups;
+}
+
+/** Low nibble first; with an odd number of blocks ONNX Runtime fills the unused high nibble with the midpoint. */
+function packZeroPoints(zeroPoints: Uint8Array, blocksPerRow: number, bytesPerRow: number): Uint8Array {
+  const packed = new Uint8Array((zeroPoints.length / blocksPerRow) * bytesPerRow);
+  for (let at = 0; at < packed.length; at++) {
+    const block = (at % bytesPerRow) * 2;
+    const index = Math.floor(at / bytesPerRow) * blocksPerRow + block;
+    packed[at] = (zeroPoints[index] ?? 0) | ((block + 1 < blocksPerRow ? (zeroPoints[index + 1] ?? 0) : 8) << 4);
+  }
+  return packed;
+}
+
+function notFinite(row: number, firstColumn: number, count: number): ModelFormatError {
   return new ModelFormatError(
     'FILE_MALFORMED',
-    `Weights contain NaN or infinity at row ${row}, columns ${firstColumn} to ${endColumn - 1}.`,
+    `Weights contain NaN or infinity at row ${row}, columns ${firstColumn} to ${firstColumn + count - 1}.`,
     { details: { row } },
   );
-}
-
-/** With an odd number of blocks ONNX Runtime fills the unused high nibble with the midpoint. */
-function padLastZeroPoint(
-  zeroPoints: Uint8Array | null,
-  format: BlockFormat,
-  row: number,
-  blocksPerRow: number,
-  zeroPointBytesPerRow: number,
-): void {
-  if (zeroPoints === null || format.bits === 8 || blocksPerRow % 2 === 0) return;
-  (zeroPoints[(row + 1) * zeroPointBytesPerRow - 1] as number) |= 8 << 4;
 }
 
 /** The exact weights that a quantised matrix stands for, (q - zeroPoint) * scale in f32: f32 [rows, columnCount]. */

@@ -93,12 +93,13 @@ function f16Bits(): Uint32Array {
 function expandF16(source: Uint16Array, target: Float32Array, targetOffset: number): void {
   const table = f16Bits();
   const bits = bitsOf(target);
-  for (let i = 0; i < source.length; i++) bits[targetOffset + i] = table[source[i] ?? 0] ?? 0;
+  // In bounds, here and below: checks on each read would halve the speed.
+  for (let i = 0; i < source.length; i++) bits[targetOffset + i] = table[source[i] as number] as number;
 }
 
 function expandBf16(source: Uint16Array, target: Float32Array, targetOffset: number): void {
   const bits = bitsOf(target);
-  for (let i = 0; i < source.length; i++) bits[targetOffset + i] = (source[i] ?? 0) << 16;
+  for (let i = 0; i < source.length; i++) bits[targetOffset + i] = (source[i] as number) << 16;
 }
 
 const Q_BLOCK = 32;
