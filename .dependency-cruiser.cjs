@@ -3,7 +3,7 @@
  * weights, tokenizer, chat, sampling, devices and engine import no sibling; FFI lives in engine/ alone,
  * argv and exit codes in cli/ alone.
  */
-const siblings = 'weights|convert|engine|tokenizer|chat|sampling|generation|models|devices|download|setup';
+const siblings = 'weights|convert|engine|tokenizer|chat|sampling|generation|models|devices|download|hub|setup';
 const only = (name, allowed) => ({
   name: `${name}-imports`,
   severity: 'error',
@@ -26,9 +26,10 @@ module.exports = {
     only('engine', []),
     only('convert', ['weights']),
     only('download', []),
+    only('hub', ['download']),
     only('setup', ['download', 'engine']),
     only('generation', ['engine', 'sampling']),
-    only('models', ['weights', 'convert', 'tokenizer', 'download']),
+    only('models', ['weights', 'convert', 'tokenizer', 'download', 'hub']),
     {
       name: 'generation-sees-the-engine-interface-only',
       severity: 'error',

@@ -27,6 +27,7 @@ export type AipcErrorCode =
   | 'RUNTIME_LIBRARY_NOT_FOUND'
   | 'DEVICE_NOT_FOUND'
   | 'SOURCE_UNREACHABLE'
+  | 'ACCESS_DENIED'
   // OptionError: the caller asked for something that cannot be
   | 'OPTION_UNKNOWN'
   | 'OPTION_INVALID'

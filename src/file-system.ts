@@ -2,7 +2,8 @@
  * What systems do differently with files and processes, for whoever replaces files under others' eyes. It does not
  * know what the files are.
  */
-import { rename } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Windows holds files of others (virus scanners, indexers) for moments: how often and how long to try again. */
@@ -20,6 +21,18 @@ export async function renamePatiently(from: string, to: string): Promise<void> {
       if (!mayPass || attempt === RENAME_ATTEMPTS) throw error;
       await sleep(RENAME_RETRY_MS);
     }
+  }
+}
+
+/** Gives a file a new content at once: readers see the old one or the new one. A link of that name is replaced. */
+export async function replaceFile(file: string, content: string): Promise<void> {
+  const written = `${file}.${randomUUID()}.tmp`;
+  try {
+    await writeFile(written, content, { flag: 'wx' });
+    await renamePatiently(written, file);
+  } catch (error) {
+    await rm(written, { force: true });
+    throw error;
   }
 }
 

@@ -169,7 +169,7 @@ describe('a connection that is cut', () => {
     const options = await begin((_request, response) => response.writeHead(500).end());
     await mkdir(path.dirname(target()));
     await writeFile(`${target()}.partial`, content);
-    const state = { urlSha256: '', validator: null, sha256, totalBytes: content.length };
+    const state = { urlSha256: '', validator: null, checksum: `sha256:${sha256}`, totalBytes: content.length };
     await writeFile(`${target()}.partial.json`, JSON.stringify(state));
     expect(await downloadFile(options)).toMatchObject({ receivedBytes: 0, sizeBytes: content.length });
     expect(server?.requests).toHaveLength(0);

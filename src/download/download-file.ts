@@ -5,11 +5,12 @@
 import { createHash } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelFormatError, OptionError } from '../errors.js';
+import { ModelFormatError, OptionError, type AipcError } from '../errors.js';
 import { hasErrorCode } from '../file-system.js';
 import { checkNumber, refuseUnknownKeys } from '../options.js';
+import { CHECKSUM_DIGITS, CHECKSUM_NAMES, checksumText, type Checksum } from './checksum.js';
 import { withFileLock } from './file-lock.js';
-import { get, isHttp, requireStatus, showUrl, unreachable, type HttpAnswer } from './http.js';
+import { get, isHttp, requireStatus, showUrl, unreachable, type HttpAnswer, type Refusal } from './http.js';
 import { PartialFile, type PartialSource } from './partial-file.js';
 import { DEFAULT_RETRY_POLICY, TransientError, withRetries, type RetryPolicy } from './retry.js';
 
@@ -25,12 +26,23 @@ export interface DownloadProgress {
 export interface DownloadOptions {
   /** http or https. */
   readonly url: string | URL;
-  /** Where the file shall be. Its folder is created. Beside it: `.partial`, `.partial.json`, `.lock` while it lasts. */
+  /** Where the file shall be. Its folder is created. */
   readonly file: string;
+  /**
+   * Where the bytes are until it is complete, with a `.json` beside it; on the same disk, in a folder that exists unless
+   * it is that of `file`. Default: `file` with `.partial`.
+   */
+  readonly partialFile?: string | undefined;
+  /** Exists while somebody downloads; in a folder that exists. Default: `file` with `.lock`. */
+  readonly lockFile?: string | undefined;
   /** The server's file may not be larger. */
   readonly maxBytes: number;
-  /** SHA-256 of the whole file in hex. Without it only the length is checked. */
+  /** The length of the file where it is known: a file of another length is never taken, not even one that is there. */
+  readonly sizeBytes?: number | undefined;
+  /** SHA-256 of the whole file in hex. Without a checksum only the length is checked. */
   readonly sha256?: string | undefined;
+  /** Or SHA-1 of the file as a git blob, in hex; needs `sizeBytes`. */
+  readonly gitBlobSha1?: string | undefined;
   /** Sent to the URL's own host only, not where it redirects to (an Authorization header). */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** A connection that brings nothing for so long is given up. Default 30,000. */
@@ -39,6 +51,8 @@ export interface DownloadOptions {
   readonly retry?: RetryPolicy | undefined;
   /** Where proxies are named; default process.env. */
   readonly environment?: NodeJS.ProcessEnv | undefined;
+  /** The error for a final refusal of the server; where it gives none, SOURCE_UNREACHABLE with the status. */
+  readonly explainRefusal?: ((refusal: Refusal) => AipcError | undefined) | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -54,12 +68,17 @@ export interface DownloadedFile {
 const KNOWN_OPTIONS: readonly (keyof DownloadOptions)[] = [
   'url',
   'file',
+  'partialFile',
+  'lockFile',
   'maxBytes',
+  'sizeBytes',
   'sha256',
+  'gitBlobSha1',
   'headers',
   'stallTimeoutMs',
   'retry',
   'environment',
+  'explainRefusal',
   'onProgress',
   'signal',
 ];
@@ -81,12 +100,16 @@ export async function downloadFile(options: DownloadOptions): Promise<Downloaded
 interface ResolvedOptions {
   readonly url: URL;
   readonly file: string;
+  readonly partialFile: string;
+  readonly lockFile: string;
   readonly maxBytes: number;
-  readonly sha256: string | null;
+  readonly sizeBytes: number | null;
+  readonly checksum: Checksum | null;
   readonly headers: Readonly<Record<string, string>>;
   readonly stallTimeoutMs: number;
   readonly retry: RetryPolicy;
   readonly environment: NodeJS.ProcessEnv;
+  readonly explainRefusal: ((refusal: Refusal) => AipcError | undefined) | undefined;
   readonly onProgress: (progress: DownloadProgress) => void;
   readonly signal: AbortSignal | undefined;
 }
@@ -100,17 +123,18 @@ function resolve(options: DownloadOptions): ResolvedOptions {
       details: { option: 'url', found: String(options.url) },
     });
   }
-  const sha256 = options.sha256?.toLowerCase() ?? null;
-  if (sha256 !== null && !/^[0-9a-f]{64}$/u.test(sha256)) {
-    throw new OptionError('OPTION_INVALID', `${where}: sha256 must be 64 hexadecimal digits.`, {
-      details: { option: 'sha256', found: sha256 },
-    });
-  }
+  const bytes = { max: Number.MAX_SAFE_INTEGER, integer: true };
+  const file = path.resolve(options.file);
+  const sizeBytes =
+    options.sizeBytes === undefined ? null : checkNumber(where, 'sizeBytes', options.sizeBytes, { min: 0, ...bytes });
   return {
     url,
-    file: path.resolve(options.file),
-    maxBytes: checkNumber(where, 'maxBytes', options.maxBytes, { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true }),
-    sha256,
+    file,
+    partialFile: path.resolve(options.partialFile ?? `${file}.partial`),
+    lockFile: path.resolve(options.lockFile ?? `${file}.lock`),
+    maxBytes: checkNumber(where, 'maxBytes', options.maxBytes, { min: 1, ...bytes }),
+    sizeBytes,
+    checksum: checksumOf(where, options, sizeBytes),
     headers: options.headers ?? {},
     stallTimeoutMs: checkNumber(where, 'stallTimeoutMs', options.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS, {
       min: 1,
@@ -118,9 +142,32 @@ function resolve(options: DownloadOptions): ResolvedOptions {
     }),
     retry: options.retry ?? DEFAULT_RETRY_POLICY,
     environment: options.environment ?? process.env,
+    explainRefusal: options.explainRefusal,
     onProgress: options.onProgress ?? (() => undefined),
     signal: options.signal,
   };
+}
+
+function checksumOf(where: string, options: DownloadOptions, sizeBytes: number | null): Checksum | null {
+  const { sha256, gitBlobSha1 } = options;
+  if (sha256 === undefined && gitBlobSha1 === undefined) return null;
+  const [option, algorithm, text] =
+    sha256 === undefined
+      ? (['gitBlobSha1', 'git-blob-sha1', gitBlobSha1 ?? ''] as const)
+      : (['sha256', 'sha256', sha256] as const);
+  const hex = text.toLowerCase();
+  const digits = CHECKSUM_DIGITS[algorithm];
+  if (hex.length !== digits || !/^[0-9a-f]*$/u.test(hex)) {
+    throw new OptionError('OPTION_INVALID', `${where}: ${option} must be ${digits} hexadecimal digits.`, {
+      details: { option, found: hex },
+    });
+  }
+  if (algorithm === 'git-blob-sha1' && sizeBytes === null) {
+    throw new OptionError('OPTION_INVALID', `${where}: gitBlobSha1 needs sizeBytes: git hashes the length, too.`, {
+      details: { option: 'sizeBytes' },
+    });
+  }
+  return { algorithm, hex, sizeBytes };
 }
 
 class Download {
@@ -134,25 +181,32 @@ class Download {
   }
 
   async run(): Promise<DownloadedFile> {
-    const { file, signal, onProgress } = this.#options;
+    const { file, lockFile, signal, onProgress } = this.#options;
     signal?.throwIfAborted();
-    const existing = await sizeOf(file);
+    const existing = await this.#existing();
     if (existing !== undefined) return { file, sizeBytes: existing, receivedBytes: 0 };
     await mkdir(path.dirname(file), { recursive: true });
     const onWait = (): void => onProgress({ state: 'waiting', doneBytes: 0, totalBytes: null });
-    return withFileLock(`${file}.lock`, { signal, onWait }, async () => {
+    return withFileLock(lockFile, { signal, onWait }, async () => {
       // Whoever held the lock before may have brought it.
-      const sizeBytes = (await sizeOf(file)) ?? (await this.#transfer());
+      const sizeBytes = (await this.#existing()) ?? (await this.#transfer());
       return { file, sizeBytes, receivedBytes: this.#receivedBytes };
     });
   }
 
+  /** The length of the file where it is there already; what has another one than it must is replaced. */
+  async #existing(): Promise<number | undefined> {
+    const { file, sizeBytes } = this.#options;
+    const found = await sizeOf(file);
+    return sizeBytes === null || found === sizeBytes ? found : undefined;
+  }
+
   async #transfer(): Promise<number> {
-    const { file, signal, sha256 } = this.#options;
-    const partial = await PartialFile.open(file, signal);
+    const { file, partialFile, checksum, signal } = this.#options;
+    const partial = await PartialFile.open({ file, partialFile, checksum, signal });
     try {
       await this.#fill(partial);
-      if (sha256 !== null && partial.isInherited && partial.digest() !== sha256) {
+      if (checksum !== null && partial.isInherited && partial.digest() !== checksum.hex) {
         // What an earlier call left may have been damaged since: once more, from nothing.
         await partial.restart(this.#sourceOf(null));
         await this.#fill(partial);
@@ -169,14 +223,16 @@ class Download {
   }
 
   #verify(partial: PartialFile): void {
-    const { url, sha256 } = this.#options;
+    const { url, checksum } = this.#options;
     const found = partial.digest();
-    if (sha256 === null || found === sha256) return;
+    if (checksum === null || found === checksum.hex) return;
+    const expected = checksum.hex;
     throw new ModelFormatError(
       'CHECKSUM_MISMATCH',
-      `${showUrl(url)} is not the file that was published: expected SHA-256 ${sha256}, found ${found}. ` +
-        'Nothing was kept. Try again; if it happens again, something between you and the server changes files.',
-      { details: { url: showUrl(url), expected: sha256, found } },
+      `${showUrl(url)} is not the file that was published: expected ${CHECKSUM_NAMES[checksum.algorithm]} ${expected}, ` +
+        `found ${found ?? 'none'}. Nothing was kept. Try again; if it happens again, something between you and the server ` +
+        'changes files.',
+      { details: { url: showUrl(url), expected, found } },
     );
   }
 
@@ -200,9 +256,9 @@ class Download {
 
   /** Whether an earlier call was killed between the last byte and the renaming. */
   #isComplete(partial: PartialFile): boolean {
-    const { sha256 } = this.#options;
+    const { checksum } = this.#options;
     if (partial.source === null || partial.length === 0) return false;
-    if (sha256 !== null) return partial.digest() === sha256;
+    if (checksum !== null) return partial.digest() === checksum.hex;
     return this.#isSameUrl(partial) && partial.length === partial.source.totalBytes;
   }
 
@@ -216,6 +272,7 @@ class Download {
         answer.close();
         answer = await this.#request({}, [200]);
       }
+      this.#checkLength(answer); // before what is there makes way for it
       if (!goesOn) await partial.restart(this.#sourceOf(answer));
       const totalBytes = partial.source?.totalBytes ?? null;
       if (totalBytes !== null && totalBytes > maxBytes) throw tooLarge(url, totalBytes, maxBytes);
@@ -234,13 +291,22 @@ class Download {
       }
     } finally {
       answer.close();
+      await partial.flush();
     }
   }
 
+  /** Throws SOURCE_UNREACHABLE where the server says that its file is not as long as the one that is wanted. */
+  #checkLength(answer: HttpAnswer): void {
+    const { url, sizeBytes } = this.#options;
+    const offered = answer.status === 200 ? lengthOf(answer) : null;
+    if (sizeBytes === null || offered === null || offered === sizeBytes) return;
+    throw unreachable(url, `the server offers ${offered} bytes, but the file that was published has ${sizeBytes}`);
+  }
+
   async #request(range: Readonly<Record<string, string>>, allowed: readonly number[]): Promise<HttpAnswer> {
-    const { url, headers, stallTimeoutMs, environment, signal } = this.#options;
+    const { url, headers, stallTimeoutMs, environment, explainRefusal, signal } = this.#options;
     const answer = await get(url, { headers: { ...headers, ...range }, stallTimeoutMs, environment, signal });
-    requireStatus(answer, allowed);
+    requireStatus(answer, allowed, explainRefusal);
     return answer;
   }
 
@@ -251,7 +317,8 @@ class Download {
     const range = { range: `bytes=${length}-` };
     if (this.#isSameUrl(partial) && source.validator !== null) return { ...range, 'if-range': source.validator };
     // The checksum at the end tells; this also serves when a mirror takes over.
-    return source.sha256 !== null && source.sha256 === this.#options.sha256 ? range : null;
+    const { checksum } = this.#options;
+    return checksum !== null && source.checksum === checksumText(checksum) ? range : null;
   }
 
   /** Whether an answer goes on exactly where the partial file ends, in the same file. */
@@ -270,12 +337,12 @@ class Download {
   }
 
   #sourceOf(answer: HttpAnswer | null): PartialSource {
-    const { url, sha256 } = this.#options;
+    const { url, checksum, sizeBytes } = this.#options;
     return {
       urlSha256: sha256Of(url.href),
       validator: answer === null ? null : (strongEtag(answer) ?? answer.headers['last-modified'] ?? null),
-      sha256,
-      totalBytes: answer === null ? null : lengthOf(answer),
+      checksum: checksum === null ? null : checksumText(checksum),
+      totalBytes: sizeBytes ?? (answer === null ? null : lengthOf(answer)),
     };
   }
 }

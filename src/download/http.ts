@@ -7,7 +7,7 @@ import https from 'node:https';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
-import { NotFoundError } from '../errors.js';
+import { NotFoundError, type AipcError } from '../errors.js';
 import { proxyAuthorization, proxyFor } from './proxy.js';
 import { retryAfterMs, TransientError } from './retry.js';
 
@@ -22,11 +22,16 @@ export interface GetOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+/** A status that was not wanted. */
+export type Refusal = Pick<HttpAnswer, 'status' | 'headers' | 'url'>;
+
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   /** After redirects. */
   readonly url: URL;
+  /** Whether another host answers than the one that was asked. */
+  readonly isElsewhere: boolean;
   /** The body as it comes; each chunk restarts the time limit. Throws TransientError where it is cut or stalls. */
   body(): AsyncGenerator<Buffer, void>;
   /** Drops the connection. Harmless when the body was read to its end. */
@@ -45,7 +50,9 @@ export async function get(start: URL, options: GetOptions): Promise<HttpAnswer> 
       headers: url.host === start.host ? options.headers : publicPart(options.headers),
     });
     const { location } = answer.headers;
-    if (answer.status < 300 || answer.status > 399 || answer.status === 304 || location === undefined) return answer;
+    if (answer.status < 300 || answer.status > 399 || answer.status === 304 || location === undefined) {
+      return { ...answer, isElsewhere: url.host !== start.host };
+    }
     answer.close();
     if (redirects === MAX_REDIRECTS) throw unreachable(start, `more than ${MAX_REDIRECTS} redirects`);
     const next = URL.canParse(location, url.href) ? new URL(location, url.href) : undefined;
@@ -72,8 +79,15 @@ export function unreachable(url: URL, found: string, cause?: unknown): NotFoundE
   });
 }
 
-/** Closes the connection and throws unless the status is allowed: TransientError where the server may think again. */
-export function requireStatus(answer: HttpAnswer, allowed: readonly number[]): void {
+/**
+ * Closes the connection and throws unless the status is allowed: TransientError where the server may think again, or
+ * would send us elsewhere next time; else what `explain` makes of it.
+ */
+export function requireStatus(
+  answer: HttpAnswer,
+  allowed: readonly number[],
+  explain?: (refusal: Refusal) => AipcError | undefined,
+): void {
   const { status, url } = answer;
   if (allowed.includes(status)) return;
   answer.close();
@@ -82,10 +96,15 @@ export function requireStatus(answer: HttpAnswer, allowed: readonly number[]): v
       retryAfterMs: retryAfterMs(answer.headers['retry-after']),
     });
   }
-  throw unreachable(url, `the server answered ${status}${STATUS_MEANINGS[status] ?? ''}`);
+  if (answer.isElsewhere && EXPIRED_STATUSES.includes(status)) {
+    throw new TransientError(`${url.host}, where the server redirects to, answered ${status}`);
+  }
+  throw explain?.(answer) ?? unreachable(url, `the server answered ${status}${STATUS_MEANINGS[status] ?? ''}`);
 }
 
 const TRANSIENT_STATUSES: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
+/** What stores of files say to a signed address whose time is over. */
+const EXPIRED_STATUSES: readonly number[] = [400, 401, 403, 410];
 const STATUS_MEANINGS: Readonly<Record<number, string>> = {
   401: ' (it wants to know who asks)',
   403: ' (not allowed)',
@@ -99,7 +118,7 @@ function publicPart(headers: GetOptions['headers']): GetOptions['headers'] {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => allowed.includes(name.toLowerCase())));
 }
 
-async function getOnce(url: URL, options: GetOptions): Promise<HttpAnswer> {
+async function getOnce(url: URL, options: GetOptions): Promise<Omit<HttpAnswer, 'isElsewhere'>> {
   const { signal } = options;
   signal?.throwIfAborted();
   const silence = new AbortController();

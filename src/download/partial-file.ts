@@ -1,12 +1,15 @@
 /**
- * A file on its way: its bytes so far in `<file>.partial`, what they are part of in `<file>.partial.json`. It gets its
- * name when it is complete. It does not know where the bytes come from.
+ * A file on its way: its bytes so far in one file, what they are part of in another beside it (`.json`). It gets its name
+ * when it is complete. It does not know where the bytes come from.
  */
-import { createHash, type Hash } from 'node:crypto';
-import { open, readFile, rm, statfs, writeFile, type FileHandle } from 'node:fs/promises';
+import type { Hash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, readFile, rm, statfs, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { ResourceError } from '../errors.js';
-import { hasErrorCode, renamePatiently } from '../file-system.js';
+import { hasErrorCode, renamePatiently, replaceFile } from '../file-system.js';
+import { startHash, type Checksum } from './checksum.js';
+import { WriteBehind } from './write-behind.js';
 
 /** What the bytes are part of. */
 export interface PartialSource {
@@ -14,43 +17,61 @@ export interface PartialSource {
   readonly urlSha256: string;
   /** A strong ETag or a Last-Modified date; null: the server has none, or none was asked yet. */
   readonly validator: string | null;
-  /** Hex; null: not known. */
-  readonly sha256: string | null;
+  /** As checksumText writes it; null: not known. */
+  readonly checksum: string | null;
   /** null: not known. */
   readonly totalBytes: number | null;
 }
 
+export interface PartialFileOptions {
+  /** What the file is called when it is complete. */
+  readonly file: string;
+  /** What it is called until then; in a folder that exists, on the same disk. */
+  readonly partialFile: string;
+  /** What is computed of the bytes; null: nothing. */
+  readonly checksum: Checksum | null;
+  readonly signal: AbortSignal | undefined;
+}
+
+const READ_BYTES = 2 ** 20;
+
 export class PartialFile {
-  readonly #file: string;
+  readonly #options: PartialFileOptions;
   readonly #handle: FileHandle;
+  #writer: WriteBehind;
   #source: PartialSource | null;
   #length: number;
-  #hash: Hash;
+  #hash: Hash | null;
   #isInherited: boolean;
 
-  private constructor(file: string, handle: FileHandle, source: PartialSource | null, length: number, hash: Hash) {
-    this.#file = file;
+  private constructor(
+    options: PartialFileOptions,
+    handle: FileHandle,
+    source: PartialSource | null,
+    length: number,
+    hash: Hash | null,
+  ) {
+    this.#options = options;
     this.#handle = handle;
+    this.#writer = new WriteBehind(handle, length);
     this.#source = source;
     this.#length = length;
     this.#hash = hash;
     this.#isInherited = length > 0;
   }
 
-  /** Continues what an earlier call left, however that ended; reads it once for its checksum. The folder must exist. */
-  static async open(file: string, signal: AbortSignal | undefined): Promise<PartialFile> {
-    const source = await readSource(`${file}.partial.json`);
-    // Without 'a': the position is ours to choose. Without 'w': what is there stays.
-    const handle = await open(`${file}.partial`, 'r+').catch((error: unknown) => {
-      if (hasErrorCode(error, 'ENOENT')) return open(`${file}.partial`, 'wx+');
-      throw error;
-    });
+  /** Continues what an earlier call left, however that ended; reads it once for its checksum. */
+  static async open(options: PartialFileOptions): Promise<PartialFile> {
+    const { partialFile, checksum, signal } = options;
+    const source = await readSource(`${partialFile}.json`);
+    const handle = await openPartial(partialFile);
     try {
-      const hash = createHash('sha256');
+      const hash = checksum === null ? null : startHash(checksum);
       let length = 0;
       if (source === null) await handle.truncate(0);
+      else if (hash === null) length = (await handle.stat()).size;
       else {
-        const buffer = Buffer.allocUnsafe(2 ** 20);
+        const buffer = Buffer.allocUnsafe(READ_BYTES);
         for (;;) {
           signal?.throwIfAborted();
           const { bytesRead } = await handle.read(buffer, 0, buffer.length, length);
@@ -59,7 +80,7 @@ export class PartialFile {
           length += bytesRead;
         }
       }
-      return new PartialFile(file, handle, source, length, hash);
+      return new PartialFile(options, handle, source, length, hash);
     } catch (error) {
       await handle.close();
       throw error;
@@ -81,87 +102,105 @@ export class PartialFile {
     return this.#source;
   }
 
-  /** SHA-256 of the bytes so far, in hex. */
-  digest(): string {
-    return this.#hash.copy().digest('hex');
+  /** The checksum of the bytes so far, in hex; null: none is computed. */
+  digest(): string | null {
+    return this.#hash?.copy().digest('hex') ?? null;
   }
 
   /** Forgets all bytes. */
   async restart(source: PartialSource): Promise<void> {
+    await this.#storing(() => this.#writer.flush());
     await this.#handle.truncate(0); // first: the new description must never stand beside the old bytes
+    this.#writer = new WriteBehind(this.#handle, 0);
     this.#length = 0;
-    this.#hash = createHash('sha256');
+    this.#hash = this.#options.checksum === null ? null : startHash(this.#options.checksum);
     this.#isInherited = false;
     this.#source = source;
-    await writeFile(`${this.#file}.partial.json.new`, JSON.stringify(source));
-    await renamePatiently(`${this.#file}.partial.json.new`, `${this.#file}.partial.json`);
+    await replaceFile(`${this.#options.partialFile}.json`, JSON.stringify(source));
   }
 
-  /** Throws DISK_INSUFFICIENT; what was written before stays. */
+  /** The bytes are the file's own from here on. Throws DISK_INSUFFICIENT, maybe for earlier ones; what fitted stays. */
   async append(bytes: Buffer): Promise<void> {
-    try {
-      for (let written = 0; written < bytes.length;) {
-        const { bytesWritten } = await this.#handle.write(
-          bytes,
-          written,
-          bytes.length - written,
-          this.#length + written,
-        );
-        written += bytesWritten;
-      }
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT'].includes(String(error.code))))
-        throw error;
-      throw new ResourceError(
-        'DISK_INSUFFICIENT',
-        `The disk filled up while downloading ${this.#file}. ${ROOM_ADVICE}`,
-        {
-          cause: error,
-          details: { file: this.#file },
-        },
-      );
-    }
-    this.#hash.update(bytes);
+    const stored = this.#storing(() => this.#writer.append(bytes));
+    this.#hash?.update(bytes); // while the system writes
     this.#length += bytes.length;
+    await stored;
+  }
+
+  /** All bytes are the system's now: they outlive this process. */
+  async flush(): Promise<void> {
+    await this.#storing(() => this.#writer.flush());
+  }
+
+  async #storing(write: () => Promise<void>): Promise<void> {
+    const { file } = this.#options;
+    try {
+      await write();
+    } catch (error) {
+      if (!hasErrorCode(error, 'ENOSPC', 'EDQUOT')) throw error;
+      throw new ResourceError('DISK_INSUFFICIENT', `The disk filled up while downloading ${file}. ${ROOM_ADVICE}`, {
+        cause: error,
+        details: { file },
+      });
+    }
   }
 
   /** Throws DISK_INSUFFICIENT where the rest would not fit. */
   async checkRoom(totalBytes: number): Promise<void> {
-    const folder = path.dirname(this.#file);
-    const { bavail, bsize } = await statfs(folder);
-    const neededBytes = totalBytes - this.#length;
-    const availableBytes = bavail * bsize;
-    if (neededBytes <= availableBytes) return;
-    throw new ResourceError(
-      'DISK_INSUFFICIENT',
-      `Downloading ${path.basename(this.#file)} needs ${neededBytes} bytes in ${folder}, but only ${availableBytes} are ` +
-        `free. ${ROOM_ADVICE}`,
-      { details: { folder, neededBytes, availableBytes } },
-    );
+    const { file, partialFile } = this.#options;
+    await requireRoom(path.dirname(partialFile), totalBytes - this.#length, path.basename(file));
   }
 
   /** Gives the file its name, on the disk for good. */
   async commit(): Promise<void> {
+    const { file, partialFile } = this.#options;
+    await this.flush();
     await this.#handle.sync();
     await this.#handle.close();
-    await renamePatiently(`${this.#file}.partial`, this.#file);
-    await rm(`${this.#file}.partial.json`, { force: true });
+    await renamePatiently(partialFile, file);
+    await rm(`${partialFile}.json`, { force: true });
   }
 
   /** Keeps what there is for the next call. Harmless after commit, and twice. */
   async close(): Promise<void> {
+    await this.#writer.settle();
     await this.#handle.close();
   }
 
   /** Keeps nothing. */
   async discard(): Promise<void> {
-    await this.#handle.close();
-    await rm(`${this.#file}.partial.json`, { force: true });
-    await rm(`${this.#file}.partial`, { force: true });
+    const { partialFile } = this.#options;
+    await this.close();
+    await rm(`${partialFile}.json`, { force: true });
+    await rm(partialFile, { force: true });
   }
 }
 
 const ROOM_ADVICE = 'Free some space and try again: the download goes on where it stopped.';
+
+/** Throws DISK_INSUFFICIENT unless the folder's disk has room for so many bytes of `what`. */
+export async function requireRoom(folder: string, neededBytes: number, what: string): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const availableBytes = bavail * bsize;
+  if (neededBytes <= availableBytes) return;
+  throw new ResourceError(
+    'DISK_INSUFFICIENT',
+    `Downloading ${what} needs ${neededBytes} bytes in ${folder}, but only ${availableBytes} are free. ${ROOM_ADVICE}`,
+    { details: { folder, neededBytes, availableBytes } },
+  );
+}
+
+/** Where O_NOFOLLOW exists: a link of that name, wherever it leads, is replaced instead of written through. */
+async function openPartial(partialFile: string): Promise<FileHandle> {
+  // Without 'a': the position is ours to choose. Without 'w': what is there stays.
+  try {
+    return await open(partialFile, constants.O_RDWR | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (!hasErrorCode(error, 'ENOENT', 'ELOOP')) throw error;
+    await rm(partialFile, { force: true });
+    return open(partialFile, 'wx+');
+  }
+}
 
 async function readSource(file: string): Promise<PartialSource | null> {
   try {
@@ -174,11 +213,11 @@ async function readSource(file: string): Promise<PartialSource | null> {
 
 function isSource(value: unknown): value is PartialSource {
   if (typeof value !== 'object' || value === null) return false;
-  const { urlSha256, validator, sha256, totalBytes } = value as Partial<Record<keyof PartialSource, unknown>>;
+  const { urlSha256, validator, checksum, totalBytes } = value as Partial<Record<keyof PartialSource, unknown>>;
   return (
     typeof urlSha256 === 'string' &&
     (validator === null || typeof validator === 'string') &&
-    (sha256 === null || typeof sha256 === 'string') &&
+    (checksum === null || typeof checksum === 'string') &&
     (totalBytes === null || typeof totalBytes === 'number')
   );
 }
