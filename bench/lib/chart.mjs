@@ -7,7 +7,7 @@ const PANEL_HEIGHT = 90;
 const BAR_HEIGHT = 40;
 /** Half the height of the ends of the thin line. */
 const CAP = 5;
-const COLORS = ['#2f6fb2', '#b0b7bf', '#8a929b', '#646b73'];
+const COLORS = ['#2f6fb2', '#b0b7bf', '#8a929b', '#646b73', '#d3d8dd', '#4b5157'];
 
 /**
  * Panels one below the other, each with an axis of its own that starts at 0. The thin line on a bar goes from the least

@@ -4,6 +4,8 @@
  *
  * Two figures, both of the whole tree at one moment: `peakResidentBytes`, which counts mapped files (the weights that a
  * program maps) as /usr/bin/time does, and `peakPrivateBytes`, without them.
+ *
+ * `firstOutputMs` is when the first byte came on stdout, from before the process was there.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -49,7 +51,7 @@ function memoryOf(pid) {
  * @param {string} command
  * @param {readonly string[]} args
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, input?: string }} [options] `input` goes to stdin
- * @returns {Promise<{ wallMs: number, stdout: string, stderr: string, peakResidentBytes?: number, peakPrivateBytes?: number }>}
+ * @returns {Promise<{ wallMs: number, firstOutputMs?: number, stdout: string, stderr: string, peakResidentBytes?: number, peakPrivateBytes?: number }>}
  *   Rejects with the end of stderr when the command fails.
  */
 export async function runMeasured(command, args, { cwd, env, input = '' } = {}) {
@@ -61,6 +63,10 @@ export async function runMeasured(command, args, { cwd, env, input = '' } = {}) 
     running = false;
   });
   const outputs = Promise.all([ended, text(child.stdout), text(child.stderr)]);
+  let firstOutputMs;
+  child.stdout.once('data', () => {
+    firstOutputMs = performance.now() - started;
+  });
   outputs.catch(() => undefined); // awaited below
   const peak = { resident: 0, private: 0, highWater: 0 };
   while (running && process.platform === 'linux' && child.pid !== undefined) {
@@ -86,5 +92,5 @@ export async function runMeasured(command, args, { cwd, env, input = '' } = {}) 
   }
   const memory =
     process.platform === 'linux' ? { peakResidentBytes: peak.resident, peakPrivateBytes: peak.private } : {};
-  return { wallMs, stdout, stderr, ...memory };
+  return { wallMs, firstOutputMs, stdout, stderr, ...memory };
 }

@@ -7,36 +7,17 @@
 import { performance } from 'node:perf_hooks';
 import { text } from 'node:stream/consumers';
 import { createOpenvinoEngine } from '../../dist/src/engine/openvino/openvino-engine.js';
-import { generate } from '../../dist/src/generation/generate.js';
 import { Scheduler } from '../../dist/src/generation/scheduler.js';
-import { createSampler } from '../../dist/src/sampling/sampling.js';
+import { answer } from '../lib/aipc-answer.mjs';
 
-/** A character for each token, so that each is reported when it is there. No text is needed: the peer makes none. */
-const DECODER = { push: () => '.', flush: () => '' };
-
-async function answer(scheduler, prompt, newTokens, vocabularySize) {
+async function measure(scheduler, promptTokens, newTokens) {
   const sequence = scheduler.createSequence();
+  const times = [];
   const started = performance.now();
-  let first;
-  let last;
-  let count = 0;
-  for await (const part of generate(scheduler, {
-    sequence,
-    promptTokens: Int32Array.from(prompt),
-    sampler: createSampler({}, vocabularySize),
-    decoder: DECODER,
-    endTokenIds: new Set(),
-    stopStrings: [],
-    maxNewTokens: newTokens,
-  })) {
-    if (part.type !== 'text-delta') continue;
-    last = performance.now();
-    first ??= last;
-    count += part.tokenIds.length;
-  }
+  await answer(scheduler, { sequence, promptTokens, newTokens, onToken: (_, now) => times.push(now) });
   await sequence.dispose();
-  if (count !== newTokens) throw new Error(`${count} tokens came, ${newTokens} were asked for.`);
-  return { prefillMs: first - started, decodeMs: (last - first) / (newTokens - 1) };
+  if (times.length !== newTokens) throw new Error(`${times.length} tokens came, ${newTokens} were asked for.`);
+  return { prefillMs: times[0] - started, decodeMs: (times.at(-1) - times[0]) / (newTokens - 1) };
 }
 
 const { folder, threads, newTokens, cases } = JSON.parse(await text(process.stdin));
@@ -44,11 +25,11 @@ const started = performance.now();
 const engine = await createOpenvinoEngine(folder, { device: 'cpu', threads });
 const loadMs = performance.now() - started;
 const scheduler = new Scheduler(engine);
-const { runtimeVersion, vocabularySize, activationDtype, kvDtype } = engine.info;
+const { runtimeVersion, activationDtype, kvDtype } = engine.info;
 const measured = [];
 for (const { promptTokens, prompts } of cases) {
   const runs = [];
-  for (const prompt of prompts) runs.push(await answer(scheduler, prompt, newTokens, vocabularySize));
+  for (const prompt of prompts) runs.push(await measure(scheduler, prompt, newTokens));
   const [, ...counted] = runs;
   measured.push({
     promptTokens,

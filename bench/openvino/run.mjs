@@ -17,9 +17,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runBenchmark, say, writeResult } from '../lib/benchmark.mjs';
 import { writeBarChart } from '../lib/chart.mjs';
-import { COOKBOOK_EXPORTS, exportOnce } from '../lib/cookbook-exports.mjs';
+import { COOKBOOK_EXPORTS } from '../lib/exports.mjs';
 import { describeMachine, machineLine } from '../lib/machine.mjs';
 import { runMeasured } from '../lib/measured-process.mjs';
+import { makeOpenvino } from '../lib/model-formats.mjs';
 import { readOptions } from '../lib/options.mjs';
 import { findPeer } from '../lib/peers.mjs';
 import { median, pairRatios, summarise } from '../lib/statistics.mjs';
@@ -51,8 +52,8 @@ async function prepare({ layers, format, work }, optimumPython) {
   const model = path.join(work, `phi3-shape-${layers}`);
   say(`Weights: ${model}; exports by aipc and optimum-cli, where they are missing`);
   await writePhi3Shape(model, { layers });
-  const folderOf = (tool) =>
-    exportOnce({ tool, python: optimumPython, model, flags, folder: `${model}-${format}-${tool}` });
+  const folderOf = async (tool) =>
+    (await makeOpenvino(model, { tool, python: optimumPython, name: format, flags })).path;
   return { flags, aipcFolder: await folderOf('aipc'), optimumFolder: await folderOf('optimum-cli') };
 }
 
