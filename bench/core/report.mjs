@@ -1,5 +1,5 @@
 /** The result of a run as a Markdown page and a chart. */
-import { writeFile } from 'node:fs/promises';
+import { writeFormatted } from '../lib/benchmark.mjs';
 import { writeBarChart } from '../lib/chart.mjs';
 import { machineLine } from '../lib/machine.mjs';
 
@@ -94,10 +94,11 @@ export async function writePage(file, result) {
     met ? 'yes' : 'no',
   ]);
   const programs = Object.entries(result.programs).map(([name, summary]) => {
+    const version = result.versions[name] === undefined ? '' : ` ${result.versions[name]}`;
     const flash =
       summary.flashAttention === undefined ? '' : `, flash attention ${summary.flashAttention ? 'on' : 'off'}`;
     const size = (summary.modelBytes / GIGABYTE).toFixed(2);
-    return `- ${name}: ${summary.runtimeVersion}; model ${size} GB; KV cache ${summary.kvDtype ?? 'as it comes'}${flash}`;
+    return `- ${name}${version}: ${summary.runtimeVersion}; model ${size} GB; KV cache ${summary.kvDtype ?? 'as it comes'}${flash}`;
   });
   const sections = [
     `# Core: ${result.model.layers} layers, block ${result.model.blockSize}`,
@@ -112,5 +113,5 @@ export async function writePage(file, result) {
     '## Measured',
     table(['what', 'program', 'median (least to most)'], measured),
   ];
-  await writeFile(file, `${sections.join('\n\n')}\n`);
+  await writeFormatted(file, sections.join('\n\n'));
 }

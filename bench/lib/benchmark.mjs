@@ -1,6 +1,7 @@
 /** The frame of a benchmark program: a clean end where a peer or an argument is missing, JSON as the last line. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import * as prettier from 'prettier';
 import { PeerMissingError } from './peers.mjs';
 
 /** Runs `main`, which returns the result to print. What is missing is told in one line, with exit code 2. */
@@ -19,9 +20,15 @@ export function say(line) {
   console.error(line);
 }
 
-/** Writes NAME.json, indented, and returns the path of NAME.svg beside it. */
+/** Writes a file as this repository keeps files of its kind. */
+export async function writeFormatted(file, text) {
+  const style = await prettier.resolveConfig(path.join('docs', 'benchmarks', path.basename(file)));
+  await writeFile(file, await prettier.format(text, { ...style, filepath: file }));
+}
+
+/** Writes NAME.json and returns the path of NAME.svg beside it. */
 export async function writeResult(folder, name, result) {
   await mkdir(folder, { recursive: true });
-  await writeFile(path.join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+  await writeFormatted(path.join(folder, `${name}.json`), JSON.stringify(result, null, 2));
   return path.join(folder, `${name}.svg`);
 }
