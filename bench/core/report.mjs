@@ -45,7 +45,11 @@ function figures({ contexts }) {
 
 function coldStartBars(programs) {
   return Object.entries(programs).flatMap(([name, { coldStartMs }]) =>
-    Object.entries(coldStartMs).map(([model, ms]) => ({ name: `${name}, ${model}`, ...scaled(ms, MS_PER_SECOND) })),
+    Object.entries(coldStartMs).map(([model, ms]) => ({
+      name: `${name}, ${model}`,
+      group: name,
+      ...scaled(ms, MS_PER_SECOND),
+    })),
   );
 }
 
@@ -67,13 +71,13 @@ function panels(result) {
 
 function conditions({ machine, threads, rounds, memoryBandwidth }) {
   const { median } = memoryBandwidth.gigabytesPerSecond;
-  return `${machineLine(machine)}; reads memory at ${median.toFixed(1)} GB/s; ${threads} threads; ${rounds} rounds`;
+  return `${machineLine(machine)}; reads memory at ${median.toFixed(1)} GB/s; ${threads} threads; rounds: ${rounds}`;
 }
 
 export async function drawCharts(file, result) {
   await writeBarChart(file, {
     title: `Phi-3-mini's shape, int4, ${result.model.layers} layers: aipc beside its peers on the CPU`,
-    subtitle: `${conditions(result)}; medians, line from least to most; shorter is better unless said`,
+    subtitle: `${conditions(result)}\nMedians, line from least to most; shorter is better unless said`,
     panels: panels(result),
   });
 }

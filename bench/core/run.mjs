@@ -8,7 +8,8 @@
  *     [--layers 32] [--block-size 32] [--cold-start-blocks 128,32] [--skip-cold-start]
  *     [--session KEY=VALUE]... [--prefill-chunk N]          ONNX Runtime session options and the engine's chunk, for aipc
  *     [--flash-attention on|off]                            for node-llama-cpp; its default otherwise
- *     [--work DIR] [--out DIR] [--prepare]                  --prepare makes the model's formats and ends
+ *     [--work DIR] [--out DIR] [--name NAME]                the results are NAME.json, NAME.svg and NAME.md
+ *     [--prepare]                                           makes the model's formats and ends
  *
  * Each round measures each program in processes of its own, another program first each time. One process loads the model
  * and holds a conversation: a prompt up to the first context length, an answer (prefill and decode), a message of
@@ -76,6 +77,7 @@ function readRunOptions() {
     flashAttention: undefined,
     work: path.join(tmpdir(), 'aipc-bench'),
     out: path.join('docs', 'benchmarks'),
+    name: undefined,
     prepare: false,
   });
   const names = options.runners.split(',');
@@ -210,7 +212,7 @@ await runBenchmark(async () => {
     checkLoaded(name, program.summary);
   }
   const { layers, blockSize, threads, newTokens, sessionOptions, prefillChunk } = options;
-  const name = `core-${layers}-layers-block-${blockSize}`;
+  const name = options.name ?? `core-${layers}-layers-block-${blockSize}`;
   const result = {
     benchmark: 'core',
     name,

@@ -11,15 +11,16 @@ const COLORS = ['#2f6fb2', '#b0b7bf', '#8a929b', '#646b73', '#d3d8dd', '#4b5157'
 
 /**
  * Panels one below the other, each with an axis of its own that starts at 0. The thin line on a bar goes from the least
- * to the largest measurement.
+ * to the largest measurement. Bars of one `group` (else: of one name) have one colour in all panels.
  * @param {string} file
  * @param {{ title: string, subtitle: string, panels: readonly { name: string, unit: string, digits?: number,
- *   bars: readonly { name: string, median: number, least: number, most: number }[] }[] }} chart
+ *   bars: readonly { name: string, group?: string, median: number, least: number, most: number }[] }[] }} chart
  */
 export async function writeBarChart(file, { title, subtitle, panels }) {
-  const names = [...new Set(panels.flatMap(({ bars }) => bars.map(({ name }) => name)))];
-  const color = (name) => COLORS[names.indexOf(name) % COLORS.length];
-  const top = 100;
+  const groupOf = ({ name, group = name }) => group;
+  const groups = [...new Set(panels.flatMap(({ bars }) => bars.map(groupOf)))];
+  const color = (bar) => COLORS[groups.indexOf(groupOf(bar)) % COLORS.length];
+  const top = 84 + 16 * subtitle.split('\n').length;
   const heights = panels.map(({ bars }) => bars.length * BAR_HEIGHT);
   const tops = heights.map(
     (_, index) => top + heights.slice(0, index).reduce((sum, height) => sum + height + PANEL_HEIGHT, 0),
@@ -54,7 +55,7 @@ export async function writeBarChart(file, { title, subtitle, panels }) {
         xAxisIndex: index,
         yAxisIndex: index,
         barWidth: BAR_HEIGHT * 0.55,
-        data: bars.map((bar) => ({ value: bar.median, itemStyle: { color: color(bar.name) } })),
+        data: bars.map((bar) => ({ value: bar.median, itemStyle: { color: color(bar) } })),
       },
       {
         type: 'custom',
