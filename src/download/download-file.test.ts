@@ -235,6 +235,50 @@ describe('what is not the file', () => {
     expect(server?.requests).toHaveLength(1);
   });
 
+  it("is refused where git's hash of it differs", async () => {
+    const options = await begin((request, response) => sendFile(request, response, { content }));
+    const git = { ...options, sha256: undefined, sizeBytes: content.length };
+    const gitBlobSha1 = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex');
+    await expect(downloadFile({ ...git, gitBlobSha1: 'a'.repeat(40) })).rejects.toMatchObject({
+      code: 'CHECKSUM_MISMATCH',
+    });
+    expect(await left()).toEqual([]);
+    expect(await downloadFile({ ...git, gitBlobSha1 })).toMatchObject({ sizeBytes: content.length });
+  });
+
+  it('is refused where the server says that it is not as long; what was there stays', async () => {
+    const options = await begin((request, response, nth) =>
+      nth === 0
+        ? sendFile(request, response, { content, cutAfterBytes: 1000 })
+        : nth === 1
+          ? response.end('Please log in to this network.')
+          : sendFile(request, response, { content }),
+    );
+    const known = { ...options, sizeBytes: content.length };
+    await expect(downloadFile(known)).rejects.toMatchObject({
+      code: 'SOURCE_UNREACHABLE',
+      message: expect.stringContaining('offers 30 bytes') as string,
+    });
+    expect(await downloadFile(known)).toMatchObject({ receivedBytes: content.length - 1000 });
+  });
+
+  it('is replaced where a file of that name has another length', async () => {
+    const options = await begin((request, response) => sendFile(request, response, { content }));
+    await mkdir(path.dirname(target()));
+    await writeFile(target(), content.subarray(0, 10));
+    const known = { ...options, sizeBytes: content.length };
+    expect(await downloadFile(known)).toMatchObject({ receivedBytes: content.length });
+    expect(await downloadFile(known)).toMatchObject({ receivedBytes: 0 });
+  });
+
+  it('is asked for with options that can be checked', async () => {
+    const options = await begin(() => undefined);
+    const git = { ...options, sha256: undefined };
+    await expect(downloadFile({ ...options, sha256: 'a'.repeat(63) })).rejects.toThrow(/64 hexadecimal digits/u);
+    await expect(downloadFile({ ...git, gitBlobSha1: 'a'.repeat(39), sizeBytes: 1 })).rejects.toThrow(/40 hexadec/u);
+    await expect(downloadFile({ ...git, gitBlobSha1: 'a'.repeat(40) })).rejects.toThrow(/needs sizeBytes/u);
+  });
+
   it('is not looked for in anything but the web', async () => {
     await expect(downloadFile({ url: 'file:///etc/hosts', file: target(), maxBytes: 1 })).rejects.toMatchObject({
       code: 'OPTION_INVALID',
@@ -298,6 +342,17 @@ describe('redirects', () => {
     await downloadFile({ ...options, headers: { authorization: 'Bearer x' } });
     expect(server?.requests[0]?.headers.authorization).toBe('Bearer x');
     expect(other.requests[0]?.headers.authorization).toBeUndefined();
+  });
+
+  it('to an address that has expired are asked for again', async () => {
+    await using other = await serve((request, response, nth) =>
+      nth === 0 ? response.writeHead(403).end() : sendFile(request, response, { content }),
+    );
+    const options = await begin((_request, response, nth) =>
+      response.writeHead(302, { location: other.url(`/signed?${nth}`) }).end(),
+    );
+    await downloadFile(options);
+    expect(other.requests.map(({ url }) => url)).toEqual(['/signed?0', '/signed?1']);
   });
 
   it('end somewhere', async () => {
