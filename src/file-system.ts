@@ -1,14 +1,87 @@
 /**
- * What systems do differently with files and processes, for whoever replaces files under others' eyes. It does not
- * know what the files are.
+ * What systems do differently with files and processes, for whoever reads files that may be anything, or replaces files
+ * under others' eyes. It does not know what the files are.
  */
 import { randomUUID } from 'node:crypto';
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { open, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AipcError, ModelFormatError, NotFoundError } from './errors.js';
 
 /** Windows holds files of others (virus scanners, indexers) for moments: how often and how long to try again. */
 const RENAME_ATTEMPTS = 10;
 const RENAME_RETRY_MS = 200;
+
+/**
+ * Opens a file of a model for reading. Rejects with the system's error, or with one that says that it is not a regular
+ * file: opening a named pipe waits for a writer, and reading a device may never end.
+ */
+export async function openRegularFile(file: string): Promise<FileHandle> {
+  if (!(await stat(file)).isFile()) throw new Error('not a regular file');
+  return open(file, 'r');
+}
+
+const REASONS: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'there is no such file'],
+  ['ENOTDIR', 'there is no such file'],
+  ['EACCES', 'permission denied'],
+  ['EPERM', 'permission denied'],
+  ['ELOOP', 'its links lead to themselves'],
+]);
+
+/** Why a file could not be opened or read, for a message. */
+export function fileErrorReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return ('code' in error ? REASONS.get(String(error.code)) : undefined) ?? error.message;
+}
+
+export interface SmallFile {
+  readonly maxBytes: number;
+  /** Ends the message where the file cannot be read. */
+  readonly remedy: string;
+}
+
+/**
+ * Reads a file of a model whole. Throws MODEL_FILE_MISSING, with the system's error as its cause, where it cannot be
+ * read, FILE_LIMIT_EXCEEDED where it is longer than `maxBytes`.
+ */
+export async function readSmallFile(file: string, { maxBytes, remedy }: SmallFile): Promise<Buffer> {
+  try {
+    const handle = await openRegularFile(file);
+    try {
+      const { size } = await handle.stat();
+      if (size > maxBytes) {
+        throw new ModelFormatError(
+          'FILE_LIMIT_EXCEEDED',
+          `${file}: ${size} bytes, at most ${maxBytes} are read. Is it the right file?`,
+          { details: { file, found: size, allowed: maxBytes } },
+        );
+      }
+      // No more than its size: there are files without one that never end.
+      const bytes = Buffer.alloc(size);
+      let done = 0;
+      for (let bytesRead = -1; done < size && bytesRead !== 0; done += bytesRead) {
+        ({ bytesRead } = await handle.read(bytes, done, size - done, done));
+      }
+      return bytes.subarray(0, done);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw error instanceof AipcError ? error : unreadable(file, error, remedy);
+  }
+}
+
+/** MODEL_FILE_MISSING for a file that could not be opened or read. */
+export function unreadable(file: string, cause: unknown, remedy: string): NotFoundError {
+  return new NotFoundError(
+    'MODEL_FILE_MISSING',
+    `${file} cannot be read: ${fileErrorReason(cause)}. ${remedy}`.trim(),
+    {
+      cause,
+      details: { file },
+    },
+  );
+}
 
 /** fs.rename that outwaits others on Windows. */
 export async function renamePatiently(from: string, to: string): Promise<void> {

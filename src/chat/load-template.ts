@@ -2,9 +2,9 @@
  * Finds a model folder's chat template and special tokens, as transformers does: `chat_template.jinja`, then
  * `chat_template` in `tokenizer_config.json`, then the older `chat_template.json`. It parses no template.
  */
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelFormatError, NotFoundError } from '../errors.js';
+import { hasErrorCode, readSmallFile } from '../file-system.js';
 import { MAX_TEMPLATE_FILE_BYTES } from './limits.js';
 import { createChatTemplate, type ChatTemplate, type ChatTemplateOptions } from './template.js';
 
@@ -106,26 +106,17 @@ async function readJsonObject(folder: string, file: string): Promise<JsonObject 
 
 /** undefined: there is no such file. */
 async function readText(folder: string, file: string): Promise<string | undefined> {
-  const path = join(folder, file);
-  let handle;
   try {
-    handle = await open(path, 'r');
+    const bytes = await readSmallFile(join(folder, file), {
+      maxBytes: MAX_TEMPLATE_FILE_BYTES,
+      remedy: "Download the model's tokenizer files again.",
+    });
+    return bytes.toString('utf8').replace(/^\uFEFF/, '');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    const { size } = await handle.stat();
-    if (size > MAX_TEMPLATE_FILE_BYTES) {
-      throw new ModelFormatError(
-        'FILE_LIMIT_EXCEEDED',
-        `${path} has ${size} bytes; ${MAX_TEMPLATE_FILE_BYTES} are allowed for a file that holds a chat template.`,
-        { details: { file: path, found: size, allowed: MAX_TEMPLATE_FILE_BYTES } },
-      );
-    }
-    return (await handle.readFile('utf8')).replace(/^\uFEFF/, '');
-  } finally {
-    await handle.close();
+    if (!(error instanceof NotFoundError)) throw error;
+    if (hasErrorCode(error.cause, 'ENOENT')) return undefined;
+    // There is one, and without it the model would be taken for one without a template.
+    throw malformed(folder, file, error.message, error);
   }
 }
 

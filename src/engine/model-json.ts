@@ -2,9 +2,10 @@
  * Reads the JSON files that lie beside a model, which may come from a stranger: size, types and ranges are checked, and
  * an error names the file and the field. It knows no particular file.
  */
-import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelFormatError, NotFoundError } from '../errors.js';
+import { inspect } from 'node:util';
+import { ModelFormatError } from '../errors.js';
+import { readSmallFile } from '../file-system.js';
 
 /** Real files have about 2 KiB. */
 export const MAX_CONFIG_BYTES = 2 ** 20;
@@ -14,6 +15,12 @@ export const MAX_CONTEXT_TOKENS = 2 ** 24;
 const MAX_END_TOKENS = 64;
 
 type Json = Readonly<Record<string, unknown>>;
+
+/** A value for a message. Not as JSON: values may nest deeper than JSON.stringify() can follow. */
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  return inspect(value, { breakLength: Infinity, maxStringLength: 80, maxArrayLength: 8, depth: 1 }).slice(0, 200);
+}
 
 /** Reads one object and names the place of whatever is wrong in it. */
 export class JsonFields {
@@ -33,7 +40,7 @@ export class JsonFields {
     return new ModelFormatError(
       'FILE_MALFORMED',
       `${this.#file}: ${place === '' ? 'the file' : place} must be ${allowed}, found ` +
-        `${(JSON.stringify(found) as string | undefined)?.slice(0, 80) ?? 'nothing'}. Export the model anew.`,
+        `${show(found)}. Export the model anew.`,
       { details: { file: this.#file, field: place, allowed } },
     );
   }
@@ -97,49 +104,36 @@ export class JsonFields {
 
 /** Reads a JSON file of a model. Throws MODEL_FILE_MISSING with `remedy`, FILE_LIMIT_EXCEEDED, FILE_MALFORMED. */
 export async function readModelJson(file: string, remedy: string): Promise<JsonFields> {
-  let handle;
+  const text = (await readSmallFile(file, { maxBytes: MAX_CONFIG_BYTES, remedy })).toString('utf8');
+  let json: unknown;
   try {
-    handle = await open(file);
+    json = JSON.parse(text);
   } catch (cause) {
-    throw new NotFoundError(
-      'MODEL_FILE_MISSING',
-      `${file} cannot be opened (${(cause as NodeJS.ErrnoException).code ?? 'unknown'}). ${remedy}`,
-      { cause, details: { file } },
-    );
+    throw new ModelFormatError('FILE_MALFORMED', `${file}: not JSON (${String(cause)}). Export the model anew.`, {
+      cause,
+      details: { file },
+    });
   }
-  try {
-    const { size } = await handle.stat();
-    if (size > MAX_CONFIG_BYTES) {
-      throw new ModelFormatError(
-        'FILE_LIMIT_EXCEEDED',
-        `${file}: ${size} bytes, at most ${MAX_CONFIG_BYTES} are read. This is not a model's configuration.`,
-        { details: { file, size, limit: MAX_CONFIG_BYTES } },
-      );
-    }
-    const text = await handle.readFile('utf8');
-    let json: unknown;
-    try {
-      json = JSON.parse(text);
-    } catch (cause) {
-      throw new ModelFormatError('FILE_MALFORMED', `${file}: not JSON (${String(cause)}). Export the model anew.`, {
-        cause,
-        details: { file },
-      });
-    }
-    return new JsonFields(file, '', json);
-  } finally {
-    await handle.close();
-  }
+  return new JsonFields(file, '', json);
 }
 
 /**
- * The path of `name` inside `folder`; throws what `refusal` makes when it leads out of it. Links are followed: the
+ * Characters that no file of a model has: control characters, and those that name streams, devices and patterns on
+ * Windows. ONNX Runtime takes a location of `*` + `/_ORT_MEM_ADDR_/` + `*` for an address in memory.
+ */
+// eslint-disable-next-line no-control-regex -- they are what is looked for
+const REFUSED_CHARACTERS = /[\0-\x1f<>:"|?*]/;
+
+/**
+ * The path of `name` inside `folder`; throws what `refusal` makes when it leads out of it or is no plain file name. Links are followed: the
  * Hugging Face cache consists of them.
  */
 export function resolveInside(folder: string, name: string, refusal: (name: string) => Error): string {
   const root = path.resolve(folder);
   const resolved = path.resolve(root, name);
   const isInside = resolved.startsWith(root.endsWith(path.sep) ? root : root + path.sep);
-  if (!isInside || name.includes('\0') || path.isAbsolute(name) || path.win32.isAbsolute(name)) throw refusal(name);
+  const leadsOut = !isInside || path.win32.normalize(name).startsWith('..');
+  if (leadsOut || REFUSED_CHARACTERS.test(name) || path.isAbsolute(name) || path.win32.isAbsolute(name))
+    throw refusal(name);
   return resolved;
 }

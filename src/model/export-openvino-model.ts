@@ -1,5 +1,5 @@
 /** exportOpenvinoModel(): from a name or path of weights to an OpenVINO folder of the caller's. It does not run the result. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { exportOpenvino, type ExportOpenvinoSummary } from '../convert/openvino/export-openvino.js';
 import { optimumInt4Defaults } from '../convert/openvino/optimum-defaults.js';
@@ -93,10 +93,14 @@ async function withKnownDefaults(
   return { ...given, ...defaults.options };
 }
 
+/** Real files have about 2 KiB; opening the weights refuses longer ones. */
+const MAX_CONFIG_BYTES = 256 * 1024;
+
 /** What a Hugging Face folder's config.json calls the model. What is wrong with the file is said when it is opened. */
 async function nameInConfig(folder: string): Promise<readonly string[]> {
   const file = path.join(folder, 'config.json');
   if ((await kindOfPath(file)) !== 'file') return [];
+  if ((await stat(file)).size > MAX_CONFIG_BYTES) return [];
   const name = /"_name_or_path"\s*:\s*"([^"\\]+)"/.exec(await readFile(file, 'utf8'))?.[1];
   return name === undefined ? [] : [name];
 }

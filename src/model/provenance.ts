@@ -1,16 +1,21 @@
 /** Reading aipc.json, which the exporter leaves in its folders: where the model came from. */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { inspect } from 'node:util';
 import { PROVENANCE_FILE } from '../convert/export-folder.js';
 import { WEIGHT_FORMATS } from '../convert/recipe.js';
 import { ModelFormatError } from '../errors.js';
+import { readSmallFile } from '../file-system.js';
 import { kindOfPath } from '../models/path-kind.js';
 
-/** Null for folders that others made. Throws FILE_MALFORMED. */
+/** The exporter writes about 1 kB. */
+const MAX_PROVENANCE_BYTES = 256 * 1024;
+
+/** Null for folders that others made. Throws FILE_MALFORMED, FILE_LIMIT_EXCEEDED, MODEL_FILE_MISSING. */
 export async function readWeightFormat(folder: string): Promise<string | null> {
   const file = path.join(folder, PROVENANCE_FILE);
   if ((await kindOfPath(file)) === 'absent') return null;
-  const text = await readFile(file, 'utf8');
+  const limits = { maxBytes: MAX_PROVENANCE_BYTES, remedy: 'Export the model again.' };
+  const text = (await readSmallFile(file, limits)).toString('utf8');
   let format: unknown;
   try {
     const value: unknown = JSON.parse(text);
@@ -19,7 +24,7 @@ export async function readWeightFormat(folder: string): Promise<string | null> {
     throw malformed(file, 'no JSON', error);
   }
   const known = WEIGHT_FORMATS.find((name) => name === format);
-  if (known === undefined) throw malformed(file, `weightFormat ${JSON.stringify(format)}`);
+  if (known === undefined) throw malformed(file, `weightFormat ${inspect(format, { depth: 0, maxStringLength: 80 })}`);
   return known;
 }
 

@@ -83,7 +83,12 @@ async function resolvePath(reference: string): Promise<ResolvedModel> {
     );
   }
   const names = catalogue.map((known) => known.name).join(', ');
-  const what = kind === 'file' ? 'is a file, but not a .gguf file' : 'is neither a known model nor a path that exists';
+  const what =
+    kind === 'file'
+      ? 'is a file, but not a .gguf file'
+      : kind === 'other'
+        ? 'is neither a file nor a folder'
+        : 'is neither a known model nor a path that exists';
   throw new NotFoundError(
     'MODEL_NOT_FOUND',
     `'${reference}' ${what}. Known models: ${names}; or give a folder of Hugging Face weights, an ONNX or OpenVINO model ` +

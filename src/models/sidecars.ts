@@ -2,9 +2,9 @@
  * The small files that travel with a model's weights into a converted folder: tokenizer, chat template, configs.
  * From a Hugging Face folder they are copied; for a .gguf file they are made from its metadata.
  */
-import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelFormatError, NotFoundError } from '../errors.js';
+import { NotFoundError } from '../errors.js';
+import { readSmallFile } from '../file-system.js';
 import { tokenizerJsonFromGguf } from '../tokenizer/gguf-vocabulary.js';
 import { readGgufTokenizer } from '../weights/gguf-tokenizer.js';
 import { openWeights } from '../weights/open-weights.js';
@@ -47,15 +47,8 @@ export async function collectSidecars(source: string): Promise<readonly Sidecar[
         { details: { file } },
       );
     }
-    const { size } = await stat(file);
-    if (size > SIDECAR_LIMIT_BYTES) {
-      throw new ModelFormatError(
-        'FILE_LIMIT_EXCEEDED',
-        `${file} has ${size} bytes; at most ${SIDECAR_LIMIT_BYTES} are read.`,
-        { details: { file, found: size, allowed: SIDECAR_LIMIT_BYTES } },
-      );
-    }
-    sidecars.push({ name, bytes: await readFile(file) });
+    const limits = { maxBytes: SIDECAR_LIMIT_BYTES, remedy: "Copy it from the model's page." };
+    sidecars.push({ name, bytes: await readSmallFile(file, limits) });
   }
   return sidecars;
 }

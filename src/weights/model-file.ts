@@ -2,8 +2,8 @@
  * A model file on disk: positional reads through one handle, and small JSON files read whole under a limit.
  * It does not know what the bytes mean.
  */
-import { open, stat, type FileHandle } from 'node:fs/promises';
-import { NotFoundError } from '../errors.js';
+import { type FileHandle } from 'node:fs/promises';
+import { openRegularFile, unreadable } from '../file-system.js';
 import { malformed, overLimit, truncated } from './format-error.js';
 
 /** Identifies a file's content well enough to notice that it was replaced. Structured-cloneable. */
@@ -29,9 +29,7 @@ export class ModelFile implements AsyncDisposable {
   /** Throws MODEL_FILE_MISSING if `path` is not a readable regular file. */
   static async open(path: string): Promise<ModelFile> {
     try {
-      // Before open(): opening a named pipe would wait for a writer.
-      if (!(await stat(path)).isFile()) throw new Error('not a regular file');
-      const handle = await open(path, 'r');
+      const handle = await openRegularFile(path);
       try {
         const { size, mtimeMs } = await handle.stat();
         return new ModelFile(handle, { path, sizeBytes: size, modifiedMs: mtimeMs });
@@ -40,10 +38,7 @@ export class ModelFile implements AsyncDisposable {
         throw error;
       }
     } catch (error) {
-      throw new NotFoundError('MODEL_FILE_MISSING', `${path} cannot be read: ${reason(error)}.`, {
-        cause: error,
-        details: { file: path },
-      });
+      throw unreadable(path, error, '');
     }
   }
 
@@ -59,7 +54,11 @@ export class ModelFile implements AsyncDisposable {
   async read(target: Uint8Array, position: number, what: string): Promise<void> {
     let done = 0;
     while (done < target.length) {
-      const { bytesRead } = await this.#handle.read(target, done, target.length - done, position + done);
+      const { bytesRead } = await this.#handle
+        .read(target, done, target.length - done, position + done)
+        .catch((error: unknown) => {
+          throw unreadable(this.path, error, 'Fetch the file again.');
+        });
       if (bytesRead === 0) throw truncated(this.path, what, position + target.length, position + done);
       done += bytesRead;
     }
@@ -69,18 +68,6 @@ export class ModelFile implements AsyncDisposable {
     this.#closed ??= this.#handle.close();
     return this.#closed;
   }
-}
-
-const REASONS: ReadonlyMap<string | undefined, string> = new Map([
-  ['ENOENT', 'there is no such file'],
-  ['ENOTDIR', 'there is no such file'],
-  ['EACCES', 'permission denied'],
-  ['EPERM', 'permission denied'],
-]);
-
-function reason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return REASONS.get((error as NodeJS.ErrnoException).code) ?? error.message;
 }
 
 /** Reads a whole JSON file that must hold an object and be at most `maxBytes` long. */

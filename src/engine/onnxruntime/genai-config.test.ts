@@ -104,4 +104,16 @@ describe('readGenaiConfig', () => {
   it('says when there is none', async () => {
     await expect(readGenaiConfig(path.join(folder, 'nowhere'))).rejects.toMatchObject({ code: 'MODEL_FILE_MISSING' });
   });
+
+  it('names a value that nests deeper than JSON can be written', async () => {
+    const text = JSON.stringify({ model }).replace(
+      '"vocab_size":32064',
+      `"vocab_size":${'['.repeat(20_000)}${']'.repeat(20_000)}`,
+    );
+    await expect(read(text)).rejects.toMatchObject({ code: 'FILE_MALFORMED', details: { field: 'model.vocab_size' } });
+  });
+
+  it.each(['*/_ORT_MEM_ADDR_/*', 'model.onnx:stream', 'a|b', 'a\nb'])('refuses the file name %j', async (filename) => {
+    await expect(read(withDecoder({ filename }))).rejects.toMatchObject({ code: 'FILE_MALFORMED' });
+  });
 });
