@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ELEMENT_TYPE } from './c-api.js';
+import { editOnnx, messageIn, type Field, type Message } from '../../../test/hostile/mutate/onnx.js';
 import { readModelOutline } from './model-outline.js';
 
 const builderModel = path.join('test', 'contract', 'models', 'builder-dml-fp16');
@@ -58,6 +59,55 @@ describe('readModelOutline', () => {
   it.each(['../../some.data', '/etc/passwd.dat', 'C:\\a\\model.data'])('refuses weights in %s', async (location) => {
     await patchModel('model.onnx.data', location);
     await expect(readModelOutline(modelFile)).rejects.toMatchObject({ code: 'FILE_MALFORMED' });
+  });
+
+  /** An initialiser of one f32 that is changed so, in front of the others. */
+  const initialiser = (...changes: readonly [number: number, value: Field['value']][]): Field => {
+    const fields = new Map<number, Field['value']>([
+      [1, 1n],
+      [2, 1n],
+      [8, Buffer.from('added')],
+      [9, Buffer.alloc(4)],
+      ...changes,
+    ]);
+    const message: Message = {
+      kind: 'tensor',
+      fields: [...fields].map(([number, value]) => ({ number, value, isFixed: false })),
+    };
+    return { number: 5, value: message, isFixed: false };
+  };
+  const external = (key: string, value: string): Buffer =>
+    Buffer.concat([Buffer.of(10, key.length), Buffer.from(key), Buffer.of(18, value.length), Buffer.from(value)]);
+
+  it.each([
+    ['that its bytes fill', initialiser(), undefined],
+    ['without bytes', initialiser([9, Buffer.alloc(0)]), 'TENSOR_SHAPE_MISMATCH'],
+    ['of 2^62 elements', initialiser([1, 2n ** 62n]), 'TENSOR_SHAPE_MISMATCH'],
+    ['of -1 elements', initialiser([1, 2n ** 64n - 1n]), 'TENSOR_SHAPE_MISMATCH'],
+    ['of text', initialiser([6, Buffer.from('text')]), 'DTYPE_UNSUPPORTED'],
+    ['of a type that does not exist', initialiser([2, 99n]), 'DTYPE_UNSUPPORTED'],
+    ['at an address in memory', initialiser([13, external('location', '*/_ORT_MEM_ADDR_/*')]), 'FILE_MALFORMED'],
+    ['in a folder', initialiser([13, external('location', '.')]), 'FILE_MALFORMED'],
+  ])('judges an initialiser %s', async (_, added, code) => {
+    const model = editOnnx(await readFile(modelFile), (found) => messageIn(found, 7).fields.unshift(added));
+    await writeFile(modelFile, model);
+    const read = readModelOutline(modelFile);
+    if (code === undefined) await expect(read).resolves.toBeDefined();
+    else await expect(read).rejects.toMatchObject({ code });
+  });
+
+  it.each([
+    ['functions', (model: Message) => model.fields.push({ number: 25, value: Buffer.alloc(0), isFixed: false })],
+    [
+      'sparse weights',
+      (model: Message) => messageIn(model, 7).fields.push({ number: 15, value: Buffer.alloc(0), isFixed: false }),
+    ],
+  ])('refuses %s', async (_, edit) => {
+    await writeFile(
+      modelFile,
+      editOnnx(await readFile(modelFile), (model) => void edit(model)),
+    );
+    await expect(readModelOutline(modelFile)).rejects.toMatchObject({ code: 'MODEL_FEATURE_UNSUPPORTED' });
   });
 
   it.each([

@@ -1,136 +1,30 @@
 /**
  * Reads of an ONNX file what must be known before ONNX Runtime loads it: the element types of its inputs, which
- * operators it uses, which parts of which files hold its weights. It skips the weights and all else, so that memory
- * stays at one window whatever the file's size, and checks that every external file is inside the folder and complete.
- * Format: onnx.proto (ModelProto, GraphProto, NodeProto, TensorProto), protocol buffers' wire format.
+ * operators it uses, which parts of which files hold its weights. It skips the weights and all else, and checks that
+ * every tensor is as long as its shape says, every external file inside the folder and complete.
+ * Format: onnx.proto (ModelProto, GraphProto, NodeProto, TensorProto).
  */
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelFormatError, NotFoundError } from '../../errors.js';
+import { ModelFormatError, NotFoundError, UnsupportedError } from '../../errors.js';
+import { openRegularFile, unreadable } from '../../file-system.js';
 import { resolveInside } from '../model-json.js';
-
-/** Names, operator types and paths are read whole; longer ones are not sound. */
-const MAX_STRING_BYTES = 4096;
-const WINDOW_BYTES = 256 * 1024;
-/** Real decoders have a few hundred to a few thousand nodes and initialisers. */
-export const MAX_GRAPH_ENTRIES = 2 ** 20;
+import { readTensor, type OutlineTensor } from './outline-tensor.js';
+import { ProtoReader, type Field } from './proto-reader.js';
 
 export interface ModelOutline {
   /** TensorProto.DataType of each graph input. */
   readonly inputTypes: ReadonlyMap<string, number>;
   readonly operators: ReadonlySet<string>;
+  /** Whether an operator has graphs of its own (If, Loop, Scan). */
+  readonly hasNestedGraphs: boolean;
   /** The model file and each external file, once. */
   readonly fileBytes: number;
   /** Bytes of initialisers by TensorProto.DataType, inside and outside the model file. */
   readonly weightBytes: ReadonlyMap<number, number>;
 }
 
-/** A field of a message: its number, and where its bytes are (length-delimited) or its value (varint). */
-interface Field {
-  readonly number: number;
-  readonly start: number;
-  readonly end: number;
-  readonly value: number;
-}
-
-const WIRE_VARINT = 0;
-const WIRE_64_BIT = 1;
-const WIRE_LENGTH = 2;
-const WIRE_32_BIT = 5;
-
-/** Reads protocol buffer fields from a file through one window. */
-class ProtoReader {
-  readonly #handle: FileHandle;
-  readonly #file: string;
-  readonly #window = Buffer.alloc(WINDOW_BYTES);
-  #windowStart = 0;
-  #windowBytes = 0;
-  #entries = 0;
-  readonly size: number;
-
-  constructor(handle: FileHandle, file: string, size: number) {
-    this.#handle = handle;
-    this.#file = file;
-    this.size = size;
-  }
-
-  malformed(what: string): ModelFormatError {
-    return new ModelFormatError('FILE_MALFORMED', `${this.#file}: ${what}. This is not a sound ONNX file.`, {
-      details: { file: this.#file },
-    });
-  }
-
-  /** The fields of the message in [start, end), each of which must lie inside it. */
-  async *fields(start: number, end: number): AsyncGenerator<Field> {
-    for (let at = start; at < end;) {
-      this.#entries += 1;
-      if (this.#entries > 16 * MAX_GRAPH_ENTRIES) throw this.malformed('it has too many entries');
-      const key = await this.#varint(at, end);
-      const wire = key.value % 8;
-      const number = Math.floor(key.value / 8);
-      let field: Field;
-      if (wire === WIRE_VARINT) {
-        const { value, next } = await this.#varint(key.next, end);
-        field = { number, start: key.next, end: next, value };
-      } else if (wire === WIRE_LENGTH) {
-        const { value, next } = await this.#varint(key.next, end);
-        field = { number, start: next, end: next + value, value: 0 };
-      } else if (wire === WIRE_64_BIT || wire === WIRE_32_BIT) {
-        field = { number, start: key.next, end: key.next + (wire === WIRE_64_BIT ? 8 : 4), value: 0 };
-      } else {
-        throw this.malformed(`a field of unknown wire type ${wire} at byte ${at}`);
-      }
-      if (field.end > end) {
-        const isCut = field.end > this.size;
-        throw isCut
-          ? new ModelFormatError(
-              'FILE_TRUNCATED',
-              `${this.#file}: a field at byte ${at} needs ${field.end} bytes, the file has ${this.size}. ` +
-                'Download or export it anew.',
-              { details: { file: this.#file, neededBytes: field.end, size: this.size } },
-            )
-          : this.malformed(`a field at byte ${at} is longer than its message`);
-      }
-      yield field;
-      at = field.end;
-    }
-  }
-
-  async text({ start, end }: Field): Promise<string> {
-    if (end - start > MAX_STRING_BYTES) throw this.malformed(`a name of ${end - start} bytes at byte ${start}`);
-    await this.#fill(start, end - start);
-    return this.#window.toString('utf8', start - this.#windowStart, end - this.#windowStart);
-  }
-
-  async #varint(at: number, end: number): Promise<{ value: number; next: number }> {
-    await this.#fill(at, Math.min(10, end - at));
-    let value = 0;
-    for (let i = 0; i < 10 && at + i < end; i += 1) {
-      const byte = this.#window[at + i - this.#windowStart] ?? 0;
-      value += (byte & 0x7f) * 2 ** (7 * i);
-      if (byte < 0x80) return { value, next: at + i + 1 };
-    }
-    throw this.malformed(`a number without an end at byte ${at}`);
-  }
-
-  /** Makes the window hold [at, at + count). */
-  async #fill(at: number, count: number): Promise<void> {
-    if (at >= this.#windowStart && at + count <= this.#windowStart + this.#windowBytes) return;
-    this.#windowStart = at;
-    const { bytesRead } = await this.#handle.read(this.#window, 0, WINDOW_BYTES, at);
-    this.#windowBytes = bytesRead;
-    if (bytesRead < count) throw this.malformed(`it ends at byte ${at + bytesRead}`);
-  }
-}
-
-interface Initialiser {
-  readonly elementType: number;
-  readonly bytes: number;
-  /** Where its bytes are if not in the model file, and how long that file must be. */
-  readonly external: { readonly location: string; readonly endBytes: number } | undefined;
-}
-
-/** Reads the outline of `modelFile`. Throws MODEL_FILE_MISSING, FILE_TRUNCATED, FILE_MALFORMED. */
+/** Reads the outline of `modelFile`. Throws MODEL_FILE_MISSING, FILE_*, TENSOR_*, DTYPE_UNSUPPORTED, MODEL_FEATURE_*. */
 export async function readModelOutline(modelFile: string): Promise<ModelOutline> {
   const handle = await openModel(modelFile);
   try {
@@ -142,21 +36,29 @@ export async function readModelOutline(modelFile: string): Promise<ModelOutline>
     /** For each external file, how many bytes it must have. */
     const external = new Map<string, number>();
     let hasGraph = false;
+    let hasNestedGraphs = false;
+    const addWeight = ({ elementType, bytes, external: place }: OutlineTensor): void => {
+      weightBytes.set(elementType, (weightBytes.get(elementType) ?? 0) + bytes);
+      if (place !== undefined)
+        external.set(place.location, Math.max(external.get(place.location) ?? 0, place.endBytes));
+    };
     for await (const field of reader.fields(0, size)) {
+      if (field.number === 25) throw unsupported(modelFile, 'functions of its own'); // ModelProto.functions
       if (field.number !== 7) continue; // ModelProto.graph
       hasGraph = true;
       for await (const entry of reader.fields(field.start, field.end)) {
-        if (entry.number === 1) operators.add(await readOperator(reader, entry));
-        else if (entry.number === 5) {
-          const weight = await readInitialiser(reader, entry);
-          weightBytes.set(weight.elementType, (weightBytes.get(weight.elementType) ?? 0) + weight.bytes);
-          if (weight.external !== undefined) {
-            const { location, endBytes } = weight.external;
-            external.set(location, Math.max(external.get(location) ?? 0, endBytes));
-          }
+        if (entry.number === 1) {
+          const node = await readNode(reader, entry);
+          operators.add(node.operator);
+          hasNestedGraphs ||= node.hasGraphs;
+          for (const tensor of node.tensors) addWeight(tensor);
+        } else if (entry.number === 5) {
+          addWeight(await readTensor(reader, entry));
         } else if (entry.number === 11) {
           const { name, elementType } = await readValueInfo(reader, entry);
           inputTypes.set(name, elementType);
+        } else if (entry.number === 15) {
+          throw unsupported(modelFile, 'sparse weights');
         }
       }
     }
@@ -165,7 +67,7 @@ export async function readModelOutline(modelFile: string): Promise<ModelOutline>
     for (const [location, neededBytes] of external) {
       fileBytes += await checkExternalFile(modelFile, location, neededBytes, reader);
     }
-    return { inputTypes, operators, fileBytes, weightBytes };
+    return { inputTypes, operators, hasNestedGraphs, fileBytes, weightBytes };
   } finally {
     await handle.close();
   }
@@ -173,21 +75,45 @@ export async function readModelOutline(modelFile: string): Promise<ModelOutline>
 
 async function openModel(file: string): Promise<FileHandle> {
   try {
-    return await open(file);
-  } catch (cause) {
-    throw new NotFoundError(
-      'MODEL_FILE_MISSING',
-      `${file} cannot be opened (${(cause as NodeJS.ErrnoException).code ?? 'unknown'}). Export or download it anew.`,
-      { cause, details: { file } },
-    );
+    return await openRegularFile(file);
+  } catch (error) {
+    throw unreadable(file, error, 'Export or download it anew.');
   }
 }
 
-async function readOperator(reader: ProtoReader, node: Field): Promise<string> {
+interface OutlineNode {
+  readonly operator: string;
+  readonly hasGraphs: boolean;
+  /** Of its attributes. */
+  readonly tensors: readonly OutlineTensor[];
+}
+
+async function readNode(reader: ProtoReader, node: Field): Promise<OutlineNode> {
+  let operator: string | undefined;
+  let hasGraphs = false;
+  const tensors: OutlineTensor[] = [];
   for await (const field of reader.fields(node.start, node.end)) {
-    if (field.number === 4) return reader.text(field); // NodeProto.op_type
+    if (field.number === 4) operator = await reader.text(field); // NodeProto.op_type
+    if (field.number !== 5) continue; // NodeProto.attribute
+    for await (const part of reader.fields(field.start, field.end)) {
+      if (part.number === 5 || part.number === 10)
+        tensors.push(await readTensor(reader, part)); // t, tensors
+      else if (part.number === 6 || part.number === 11)
+        hasGraphs = true; // g, graphs
+      else if (part.number === 22 || part.number === 23) throw unsupported(reader.file, 'sparse weights');
+    }
   }
-  throw reader.malformed(`a node without an operator at byte ${node.start}`);
+  if (operator === undefined) throw reader.malformed(`a node without an operator at byte ${node.start}`);
+  return { operator, hasGraphs, tensors };
+}
+
+function unsupported(file: string, feature: string): UnsupportedError {
+  return new UnsupportedError(
+    'MODEL_FEATURE_UNSUPPORTED',
+    `${file} has ${feature}, which no decoder needs and aipc does not run. ` +
+      "Export the model with `aipc export onnx` or onnxruntime-genai's model builder for CPU.",
+    { details: { file, feature } },
+  );
 }
 
 async function readValueInfo(reader: ProtoReader, info: Field): Promise<{ name: string; elementType: number }> {
@@ -206,30 +132,6 @@ async function readValueInfo(reader: ProtoReader, info: Field): Promise<{ name: 
   return { name, elementType };
 }
 
-async function readInitialiser(reader: ProtoReader, tensor: Field): Promise<Initialiser> {
-  const entries = new Map<string, string>();
-  let elementType = 0;
-  for await (const field of reader.fields(tensor.start, tensor.end)) {
-    if (field.number === 2) elementType = field.value; // TensorProto.data_type
-    if (field.number !== 13) continue; // TensorProto.external_data: StringStringEntryProto
-    let key = '';
-    let value = '';
-    for await (const part of reader.fields(field.start, field.end)) {
-      if (part.number === 1) key = await reader.text(part);
-      else if (part.number === 2) value = await reader.text(part);
-    }
-    entries.set(key, value);
-  }
-  const location = entries.get('location');
-  if (location === undefined) return { elementType, bytes: tensor.end - tensor.start, external: undefined };
-  const bytes = Number(entries.get('length') ?? 0);
-  const endBytes = Number(entries.get('offset') ?? 0) + bytes;
-  if (!Number.isSafeInteger(endBytes) || bytes < 0 || endBytes < bytes) {
-    throw reader.malformed(`a tensor in ${location} ends at byte ${endBytes}`);
-  }
-  return { elementType, bytes, external: { location, endBytes } };
-}
-
 async function checkExternalFile(
   modelFile: string,
   location: string,
@@ -240,16 +142,15 @@ async function checkExternalFile(
   const file = resolveInside(folder, location, (name) =>
     reader.malformed(`it keeps weights in '${name}', which is not inside ${folder}`),
   );
-  let size: number;
-  try {
-    ({ size } = await stat(file));
-  } catch (cause) {
+  const found = await stat(file).catch((cause: unknown) => {
     throw new NotFoundError(
       'MODEL_FILE_MISSING',
       `${file} is missing: ${modelFile} keeps weights in it. Download or export the model anew.`,
       { cause, details: { file } },
     );
-  }
+  });
+  if (!found.isFile()) throw reader.malformed(`it keeps weights in '${location}', which is not a regular file`);
+  const { size } = found;
   if (size < neededBytes) {
     throw new ModelFormatError(
       'FILE_TRUNCATED',

@@ -89,7 +89,7 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
 
   readonly #tokens: BigInt64Array;
   readonly #positions: BigInt64Array;
-  readonly #ones: BigInt64Array;
+  #ones = integers(0);
   readonly #firstLogitsRow = integers(1);
   #mask = integers(0);
   #logits: Float32Array | Uint16Array;
@@ -109,7 +109,6 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
     const maxTokens = Math.max(limits.prefillChunkTokens, limits.maxSlots);
     this.#tokens = integers(maxTokens);
     this.#positions = integers(maxTokens);
-    this.#ones = integers(limits.contextTokens).fill(1n);
     this.#logits = this.#logitsArray(1);
   }
 
@@ -244,7 +243,10 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
     binding.bindInput(io.inputIds, this.#tokens, [rows, rowTokens]);
     if (io.positionIds !== undefined) binding.bindInput(io.positionIds, this.#positions, [rows, rowTokens]);
     const width = Math.max(...totals);
-    binding.bindInput(io.attentionMask, rows === 1 ? this.#ones : this.#batchMask(totals, width), [rows, width]);
+    binding.bindInput(io.attentionMask, rows === 1 ? this.#onesFor(width) : this.#batchMask(totals, width), [
+      rows,
+      width,
+    ]);
     const wantedRows = Math.max(...sequences.map((sequence) => sequence?.logitsRows ?? 0));
     const logitsRows = this.#logitsRows(rowTokens, wantedRows);
     if (io.logitsRows === 'chosen') {
@@ -261,6 +263,14 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
   #logitsRows(rowTokens: number, wantedRows: number): number {
     if (this.#io.logitsRows === 'all') return rowTokens;
     return this.#io.logitsRows === 'last' ? 1 : Math.max(1, wantedRows);
+  }
+
+  /** At least `width` ones. They grow with the sequences: a file may claim a context that no memory holds. */
+  #onesFor(width: number): BigInt64Array {
+    if (this.#ones.length < width) {
+      this.#ones = integers(Math.max(width, Math.min(2 * this.#ones.length, this.limits.contextTokens))).fill(1n);
+    }
+    return this.#ones;
   }
 
   /** int64 [rows, width]: ones up to each row's total, zeros behind; the graph takes their sum for the length. */

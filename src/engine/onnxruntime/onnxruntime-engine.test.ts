@@ -135,11 +135,19 @@ describe('createOnnxRuntimeEngine', () => {
     });
   });
 
-  it("hands on the runtime's own words when it refuses a model", async () => {
+  it('refuses operators that decoders do not have', async () => {
     await patchModel('MatMulNBits', 'MatMulBitsN');
     await expect(createOnnxRuntimeEngine(folder)).rejects.toMatchObject({
+      code: 'MODEL_FEATURE_UNSUPPORTED',
+      details: { operators: ['MatMulBitsN'] },
+    });
+  });
+
+  it("hands on the runtime's own words when it refuses a model", async () => {
+    await patchModel('block_size', 'block_sise');
+    await expect(createOnnxRuntimeEngine(folder)).rejects.toMatchObject({
       code: 'RUNTIME_FAILED',
-      message: expect.stringMatching(/model\.onnx cannot be loaded\. ONNX Runtime .*MatMulBitsN/s) as string,
+      message: expect.stringMatching(/model\.onnx cannot be loaded\. ONNX Runtime .*block_sise/s) as string,
     });
   });
 

@@ -133,7 +133,22 @@ export async function onnxRuntimeVersion(): Promise<string> {
   return (await loadOrtApi()).version;
 }
 
-function refuseUnsupported(config: GenaiConfig, { operators }: ModelOutline): void {
+/**
+ * The operators of decoders as aipc, onnxruntime-genai's model builder and Olive write them (builders/base.py,
+ * make_*). A graph is a program: those that make much out of nothing (Expand, ConstantOfShape, Range), run others (Loop)
+ * or bring their own code are not among them. `If` has a message of its own.
+ */
+const DECODER_OPERATORS: ReadonlySet<string> = new Set([
+  ...['Add', 'BiasGelu', 'Cast', 'Clip', 'Concat', 'Constant', 'DequantizeLinear', 'Div', 'DynamicQuantizeLinear'],
+  ...['DynamicQuantizeMatMul', 'Equal', 'Erf', 'FastGelu', 'FusedMatMul', 'Gather', 'GatherBlockQuantized', 'Gelu'],
+  ...['Gemm', 'Greater', 'GroupQueryAttention', 'Identity', 'If', 'LayerNormalization', 'Less', 'MatMul'],
+  ...['MatMulInteger', 'MatMulIntegerToFloat', 'MatMulNBits', 'Max', 'Min', 'Mul', 'Neg', 'Pow', 'QuantizeLinear'],
+  ...['QuickGelu', 'Reciprocal', 'ReduceMean', 'ReduceSum', 'Relu', 'Reshape', 'RotaryEmbedding', 'Shape', 'Sigmoid'],
+  ...['SimplifiedLayerNormalization', 'SkipLayerNormalization', 'SkipSimplifiedLayerNormalization', 'Slice', 'Softmax'],
+  ...['Split', 'Sqrt', 'Squeeze', 'Sub', 'Tanh', 'Transpose', 'Unsqueeze', 'Where'],
+]);
+
+function refuseUnsupported(config: GenaiConfig, { operators, hasNestedGraphs }: ModelOutline): void {
   if (!operators.has('GroupQueryAttention')) {
     throw new UnsupportedError(
       'MODEL_FEATURE_UNSUPPORTED',
@@ -148,6 +163,16 @@ function refuseUnsupported(config: GenaiConfig, { operators }: ModelOutline): vo
       `${config.modelFile} chooses between two rotary tables by the length of the sequence (longrope), ` +
         'which this engine does not run yet. Use a model with a 4k context.',
       { details: { file: config.modelFile } },
+    );
+  }
+  const others = [...operators].filter((operator) => !DECODER_OPERATORS.has(operator));
+  if (others.length > 0 || hasNestedGraphs) {
+    const found = others.length > 0 ? others.slice(0, 8).join(', ') : 'graphs in attributes';
+    throw new UnsupportedError(
+      'MODEL_FEATURE_UNSUPPORTED',
+      `${config.modelFile} uses what decoders that aipc knows do not: ${found}. ` +
+        "Export the model with `aipc export onnx` or onnxruntime-genai's model builder for CPU.",
+      { details: { file: config.modelFile, operators: others.slice(0, 8) } },
     );
   }
 }
