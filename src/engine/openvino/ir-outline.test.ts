@@ -133,6 +133,26 @@ describe('readIrOutline', () => {
       await refused('FILE_LIMIT_EXCEEDED', String(MAX_XML_BYTES));
     });
 
+    it.each([
+      ['an edge twice', /<edge [^>]*>/, '$&$&', 'two edges'],
+      ['an edge from a layer that is not there', /from-layer="\d+"/, 'from-layer="99999"', 'not there'],
+      ['an id written another way', /<layer id="(\d+)"/, '<layer id="0$1"', "'00'"],
+      ['a constant of unknown type', /element_type="i4"/, 'element_type="toString"', 'toString'],
+      ['preprocessing of old versions', '</layers>', '</layers><pre-process/>', 'pre-process'],
+      [
+        "a place in the runtime's own cache",
+        '<output>',
+        '<rt_info><attribute name="WeightlessCacheAttribute" bin_offset="99999999"/></rt_info><output>',
+        'attribute',
+      ],
+    ])('refuses %s', async (_, from, to, words) => {
+      await edit(from, to);
+      await expect(readIrOutline(folder.path)).rejects.toMatchObject({
+        code: expect.stringMatching(/^(FILE_MALFORMED|DTYPE_UNSUPPORTED)$/) as string,
+        message: expect.stringContaining(words) as string,
+      });
+    });
+
     it('expands no entities', async () => {
       const lol = '<!DOCTYPE net [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>';
       await writeFile(

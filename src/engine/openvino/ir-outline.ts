@@ -8,6 +8,7 @@ import path from 'node:path';
 import { ModelFormatError, NotFoundError, UnsupportedError } from '../../errors.js';
 import { MAX_VOCABULARY_SIZE } from '../model-json.js';
 import { readIrXml, type IrConstant, type IrLayer, type IrXml } from './ir-xml.js';
+import { checkGraph } from './ir-graph.js';
 import { describeWeights, type IrWeights } from './ir-weights.js';
 
 /** File names of the stateful decoder, as optimum and Intel write it. */
@@ -66,6 +67,7 @@ export async function readIr(folder: string, xmlName: string): Promise<{ xml: Ir
       { details: { file: xml.file, version: xml.version, oldest: MIN_IR_VERSION } },
     );
   }
+  checkGraph(xml);
   const binFile = path.join(folder, MODEL_BIN);
   const binBytes = await checkBin(xml, binFile);
   const layers = [...xml.layers.values()];
@@ -85,7 +87,7 @@ export async function readIr(folder: string, xmlName: string): Promise<{ xml: Ir
   return { xml, outline };
 }
 
-/** Bits of an element, by name in the file; others are as long as they say. */
+/** Bits of an element, by name in the file. */
 const ELEMENT_BITS: Readonly<Record<string, number>> = {
   ...{ boolean: 8, u1: 1, u2: 2, u3: 3, u4: 4, u6: 6, u8: 8, u16: 16, u32: 32, u64: 64 },
   ...{ i4: 4, i8: 8, i16: 16, i32: 32, i64: 64, nf4: 4 },
@@ -130,7 +132,13 @@ async function checkBin(xml: IrXml, binFile: string): Promise<number> {
 
 function checkConstant(xml: IrXml, { name, elementType, shape, size }: IrConstant): void {
   const bits = ELEMENT_BITS[elementType];
-  if (bits === undefined) return;
+  if (bits === undefined || !Object.hasOwn(ELEMENT_BITS, elementType)) {
+    throw new UnsupportedError(
+      'DTYPE_UNSUPPORTED',
+      `${xml.file}: '${name}' has the element type '${elementType}', which no decoder has. Export the model anew.`,
+      { details: { file: xml.file, name, elementType } },
+    );
+  }
   const expected = Math.ceil((shape.reduce((product, count) => product * count, 1) * bits) / 8);
   if (size !== expected) {
     throw new ModelFormatError(

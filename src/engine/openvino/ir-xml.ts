@@ -4,20 +4,31 @@
  * a decoder looks like.
  * Format: OpenVINO's documentation "IR format", openvino/core/xml_util (xml_deserialize_util.cpp).
  */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { StringDecoder } from 'node:string_decoder';
 import sax from 'sax';
-import { ModelFormatError, NotFoundError } from '../../errors.js';
+import { ModelFormatError, UnsupportedError } from '../../errors.js';
+import { openRegularFile, unreadable } from '../../file-system.js';
 
-/** Phi-3-mini's has 3 MB; a model of 128 layers four times that. */
-export const MAX_XML_BYTES = 128 * 2 ** 20;
-/** Phi-3-mini has 4500 layers. */
-export const MAX_LAYERS = 2 ** 17;
+/** Phi-3-mini's has 3 MB; a model of 128 layers four times that. This much takes half a second to read. */
+export const MAX_XML_BYTES = 16 * 2 ** 20;
+/** Phi-3-mini has 4500 layers, a model of 128 decoder layers 18,000; a layer takes about half a kilobyte of memory here. */
+export const MAX_LAYERS = 2 ** 15;
 /** net/layers/layer/output/port/dim is 6; a body (If, Loop) adds 4, and rt_info may nest freely. */
 export const MAX_DEPTH = 32;
 /** An attribute that is kept: names of tensors, shapes. Longer ones are not sound. */
 export const MAX_ATTRIBUTE_LENGTH = 4096;
 export const MAX_RT_INFO_ENTRIES = 4096;
+/** Parsed between two turns of the event loop: some milliseconds. */
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Ways to name a range of the weights besides constants, which runtimes have read without checking it: mean images of
+ * version 10 (openvino pull requests 33817 and 33838), and what the runtime writes into its own cache (37261).
+ */
+const REFUSED_ELEMENTS: ReadonlySet<string> = new Set(['pre-process']);
+const REFUSED_ATTRIBUTES: ReadonlySet<string> = new Set(['WeightlessCacheAttribute']);
+/** They run as often as the file says, and a run cannot be interrupted. */
+const REFUSED_LAYERS: ReadonlySet<string> = new Set(['Loop', 'TensorIterator']);
 
 export interface IrPort {
   readonly id: string;
@@ -68,27 +79,32 @@ interface MutableLayer extends IrLayer {
 
 /** Reads `file`. Throws MODEL_FILE_MISSING, FILE_LIMIT_EXCEEDED, FILE_TRUNCATED, FILE_MALFORMED. */
 export async function readIrXml(file: string): Promise<IrXml> {
-  const xmlBytes = await stat(file).then(
-    ({ size }) => size,
-    (cause: unknown) => {
-      throw new NotFoundError(
-        'MODEL_FILE_MISSING',
-        `${file} cannot be opened (${(cause as NodeJS.ErrnoException).code ?? 'unknown'}). ` +
-          'Give the folder that `aipc export openvino` or optimum-cli made.',
-        { cause, details: { file } },
+  const refuse = (cause: unknown): never => {
+    throw unreadable(file, cause, 'Give the folder that `aipc export openvino` or optimum-cli made.');
+  };
+  const handle = await openRegularFile(file).catch(refuse);
+  try {
+    const { size: xmlBytes } = await handle.stat();
+    if (xmlBytes > MAX_XML_BYTES) {
+      throw new ModelFormatError(
+        'FILE_LIMIT_EXCEEDED',
+        `${file}: ${xmlBytes} bytes, at most ${MAX_XML_BYTES} are read. The weights of an IR are in its .bin.`,
+        { details: { file, size: xmlBytes, limit: MAX_XML_BYTES } },
       );
-    },
-  );
-  if (xmlBytes > MAX_XML_BYTES) {
-    throw new ModelFormatError(
-      'FILE_LIMIT_EXCEEDED',
-      `${file}: ${xmlBytes} bytes, at most ${MAX_XML_BYTES} are read. The weights of an IR are in its .bin.`,
-      { details: { file, size: xmlBytes, limit: MAX_XML_BYTES } },
-    );
+    }
+    const reader = new IrXmlReader(file);
+    const decoder = new StringDecoder('utf8');
+    const chunk = Buffer.alloc(CHUNK_BYTES);
+    for (let at = 0; at < xmlBytes;) {
+      const { bytesRead } = await handle.read(chunk, 0, chunk.length, at).catch(refuse);
+      if (bytesRead === 0) break;
+      reader.write(decoder.write(chunk.subarray(0, bytesRead)));
+      at += bytesRead;
+    }
+    return { file, xmlBytes, ...reader.finish() };
+  } finally {
+    await handle.close();
   }
-  const reader = new IrXmlReader(file);
-  for await (const chunk of createReadStream(file, { encoding: 'utf8' })) reader.write(chunk as string);
-  return { file, xmlBytes, ...reader.finish() };
 }
 
 type Attributes = Readonly<Record<string, string>>;
@@ -113,6 +129,10 @@ class IrXmlReader {
     this.#file = file;
     this.#parser.onerror = (error) => {
       throw this.#malformed(`not sound XML (${error.message.split('\n').join(', ')})`);
+    };
+    // No IR has one: all that it could bring is entities.
+    this.#parser.ondoctype = () => {
+      throw this.#malformed('it has a document type, where an entity could grow without end');
     };
     this.#parser.onopentag = ({ name, attributes }) => this.#open(name, attributes as Attributes);
     this.#parser.onclosetag = (name) => this.#close(name);
@@ -162,6 +182,11 @@ class IrXmlReader {
     if (parent === undefined) {
       if (name !== 'net') throw this.#malformed(`its root is <${name.slice(0, 80)}>, not <net>`);
       this.#version = this.#count(attributes, 'version');
+    } else if (
+      REFUSED_ELEMENTS.has(name) ||
+      (name === 'attribute' && REFUSED_ATTRIBUTES.has(attributes['name'] ?? ''))
+    ) {
+      throw this.#malformed(`a <${name}> with places in the weights that no exporter writes`);
     } else if (name === 'body') {
       this.#bodies += 1;
     } else if (name === 'layer' && parent === 'layers') {
@@ -196,7 +221,21 @@ class IrXmlReader {
       if (value === undefined) throw this.#malformed(`layer ${this.#layerCount} has no ${key}`);
       return value;
     };
-    const layer = { id: text('id'), name: text('name'), type: text('type'), data: {}, outputs: [] };
+    if (REFUSED_LAYERS.has(text('type'))) {
+      throw new UnsupportedError(
+        'MODEL_FEATURE_UNSUPPORTED',
+        `${this.#file} has a ${text('type')}, which runs as often as the file says and which no decoder needs. ` +
+          'Export the model with `aipc export openvino` or optimum-cli.',
+        { details: { file: this.#file, type: text('type') } },
+      );
+    }
+    const layer = {
+      id: this.#id(attributes, 'id', `layer ${this.#layerCount}`),
+      name: text('name'),
+      type: text('type'),
+      data: {},
+      outputs: [],
+    };
     this.#layer = layer;
     if (this.#bodies > 0) return;
     if (this.#layers.has(layer.id)) throw this.#malformed(`two layers have the id ${layer.id}`);
@@ -217,12 +256,11 @@ class IrXmlReader {
   }
 
   #readEdge(attributes: Attributes): void {
-    const end = (key: string): string => {
-      const value = this.#attribute(attributes, key);
-      if (value === undefined) throw this.#malformed(`an edge has no ${key}`);
-      return value;
-    };
-    this.#sources.set(`${end('to-layer')}:${end('to-port')}`, end('from-layer'));
+    const end = (key: string): string => this.#id(attributes, key, 'an edge');
+    const input = `${end('to-layer')}:${end('to-port')}`;
+    if (this.#sources.has(input)) throw this.#malformed(`two edges lead to port ${input}`);
+    end('from-port');
+    this.#sources.set(input, end('from-layer'));
     if (this.#sources.size > 4 * MAX_LAYERS) throw this.#limit('edges', 4 * MAX_LAYERS);
   }
 
@@ -232,6 +270,14 @@ class IrXmlReader {
     if (value === undefined || value.length > MAX_ATTRIBUTE_LENGTH) return;
     if (this.#rtInfo.size >= MAX_RT_INFO_ENTRIES) throw this.#limit('entries of rt_info', MAX_RT_INFO_ENTRIES);
     this.#rtInfo.set(this.#path.slice(2).join('/'), value);
+  }
+
+  /** Written one way alone: the runtime reads ids as numbers, and `01` would be `1` to it. */
+  #id(attributes: Attributes, key: string, what: string): string {
+    const value = attributes[key];
+    if (value === undefined) throw this.#malformed(`${what} has no ${key}`);
+    if (!/^(0|[1-9]\d{0,9})$/.test(value)) throw this.#malformed(`${what} has the ${key} '${value.slice(0, 80)}'`);
+    return value;
   }
 
   #attribute(attributes: Attributes, key: string): string | undefined {

@@ -125,7 +125,7 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
 
   readonly #tokens: BigInt64Array;
   readonly #positions: BigInt64Array;
-  readonly #ones: BigInt64Array;
+  #ones = integers(0);
   readonly #firstLogitsRow = integers(1);
   /** One sequence, so no reordering: i32 [1]. */
   readonly #beams = new Int32Array(new ArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
@@ -137,7 +137,6 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
     this.limits = parts.limits;
     this.#tokens = integers(this.limits.prefillChunkTokens);
     this.#positions = integers(this.limits.prefillChunkTokens);
-    this.#ones = integers(this.limits.contextTokens).fill(1n);
   }
 
   openCache(capacityTokens: number): Promise<RequestCache> {
@@ -214,7 +213,10 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
       this.#positions[at] = BigInt(pastTokens + at);
     }
     request.bind(INPUT.inputIds, this.#tokens, [1, count]);
-    request.bind(INPUT.attentionMask, cache.maskOf(count, this.#ones), [1, cache.occupied + count]);
+    request.bind(INPUT.attentionMask, cache.maskOf(count, this.#onesFor(cache.occupied + count)), [
+      1,
+      cache.occupied + count,
+    ]);
     if (inputs.hasPositionIds) request.bind(INPUT.positionIds, this.#positions, [1, count]);
     if (inputs.hasBeamIdx) request.bind(INPUT.beamIdx, this.#beams, [1]);
     let rows = count;
@@ -227,6 +229,14 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
     const target = rows === logitsRows ? logits : this.#reserveLogits(rows);
     request.bind(OUTPUT_LOGITS, target, [1, rows, this.info.vocabularySize]);
     return rows;
+  }
+
+  /** At least `count` ones. They grow with the sequences: a file may claim a context that no memory holds. */
+  #onesFor(count: number): BigInt64Array {
+    if (this.#ones.length < count) {
+      this.#ones = integers(Math.max(count, Math.min(2 * this.#ones.length, this.limits.contextTokens))).fill(1n);
+    }
+    return this.#ones;
   }
 
   #reserveLogits(rows: number): Float32Array {
