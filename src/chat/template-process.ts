@@ -8,7 +8,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { EngineError, UsageError } from '../errors.js';
-import { KILL_GRACE_MS, RENDER_HEAP_MIB, RENDER_TIME_LIMIT_MS, START_TIME_LIMIT_MS } from './limits.js';
+import { KILL_GRACE_MS, RENDER_HEAP_MIB, renderTimeLimitMs, START_TIME_LIMIT_MS, tookTooLong } from './limits.js';
 import type { RenderedPieces } from './render-pieces.js';
 import type { RenderRequest, WorkerMessage } from './template-worker.js';
 
@@ -70,9 +70,10 @@ export class TemplateProcess {
         // A failed send means that the process ended, which `exited` reports.
         child.send(request, () => undefined);
       });
-      return await within(RENDER_TIME_LIMIT_MS + KILL_GRACE_MS, untilAborted(answer, stop), async () => {
+      const limitMs = renderTimeLimitMs(request.conversation?.messages);
+      return await within(limitMs + KILL_GRACE_MS, untilAborted(answer, stop), async () => {
         await this.#kill();
-        return { kind: 'limit', limit: 'time', message: `it ran for more than ${RENDER_TIME_LIMIT_MS} ms` } as const;
+        return tookTooLong(limitMs);
       });
     } catch (error) {
       await this.#kill();

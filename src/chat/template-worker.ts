@@ -5,7 +5,7 @@
  */
 import { Script } from 'node:vm';
 import { compileTemplate } from './jinja.js';
-import { RENDER_TIME_LIMIT_MS } from './limits.js';
+import { renderTimeLimitMs, tookTooLong } from './limits.js';
 import { renderPieces, type Conversation, type RenderedPieces } from './render-pieces.js';
 
 export interface RenderRequest {
@@ -31,6 +31,7 @@ function render({ source, conversation }: RenderRequest): RenderedPieces {
 const guarded = new Script('renderRequest()');
 
 function renderWithinTime(request: RenderRequest): RenderedPieces {
+  const limitMs = renderTimeLimitMs(request.conversation?.messages);
   let rendered: RenderedPieces | undefined;
   Object.assign(globalThis, {
     renderRequest: () => {
@@ -38,11 +39,11 @@ function renderWithinTime(request: RenderRequest): RenderedPieces {
     },
   });
   try {
-    guarded.runInThisContext({ timeout: RENDER_TIME_LIMIT_MS });
+    guarded.runInThisContext({ timeout: limitMs });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
   }
-  return rendered ?? { kind: 'limit', limit: 'time', message: `it ran for more than ${RENDER_TIME_LIMIT_MS} ms` };
+  return rendered ?? tookTooLong(limitMs);
 }
 
 function send(message: WorkerMessage): void {

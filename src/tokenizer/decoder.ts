@@ -154,6 +154,18 @@ function stripWholeText(content: string, start: number): () => Stage {
   };
 }
 
+/** By how much Replace steps may lengthen a token, all together: published ones keep its length. */
+const MAX_GROWTH = 32;
+
+/** How many times as long a token a step can make. */
+function growthOf(json: JsonReader): number {
+  if (json.get('type').value !== 'Replace') return 1;
+  const pattern = json.get('pattern').get('String');
+  if (pattern.isNull) return 1; // refused elsewhere
+  const content = json.get('content').string(MAX_TOKEN_CHARACTERS);
+  return Math.max(1, content.length / Math.max(1, pattern.string(MAX_TOKEN_CHARACTERS).length));
+}
+
 function parseStage(json: JsonReader, isFused: boolean): () => Stage {
   const type = json.get('type').string(64);
   if (isFused && type !== 'Strip') throw json.unsupported(`decoder '${type}' after 'Fuse'`, ['Strip']);
@@ -197,7 +209,10 @@ export function parseDecoder(json: JsonReader): DecoderFactory {
   else {
     const isSequence = json.get('type').value === 'Sequence';
     let isFused = false;
+    let growth = 1;
     for (const field of isSequence ? json.get('decoders').elements(MAX_COMPONENTS) : [json]) {
+      growth *= growthOf(field);
+      if (growth > MAX_GROWTH) throw field.malformed(`steps that make a token more than ${MAX_GROWTH} times as long`);
       // Joining is what the end of the chain does anyway: Fuse only changes what later steps see as one token.
       if (field.get('type').value === 'Fuse') isFused = true;
       else makers.push(parseStage(field, isFused));

@@ -4,7 +4,7 @@
  * It does not read GGUF files. Metadata: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (tokenizer.ggml.*)
  */
 import { ModelFormatError, UnsupportedError } from '../errors.js';
-import { MAX_TOKEN_CHARACTERS, MAX_VOCABULARY_TOKENS } from './limits.js';
+import { MAX_MERGES, MAX_TOKEN_CHARACTERS, MAX_VOCABULARY_TOKENS } from './limits.js';
 import { mergesFromScores } from './sentencepiece-merges.js';
 import { CL100K_EXPRESSION, O200K_EXPRESSION } from './word-scanner.js';
 
@@ -38,8 +38,8 @@ export interface TokenizerFiles {
 /** https://github.com/ggml-org/llama.cpp/blob/master/include/llama.h (enum llama_token_type) */
 const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-/** All tokens together: 16 for each of the most tokens that there may be. The 32,064 of Phi-3 have 6 on average. */
-const MAX_VOCABULARY_CHARACTERS = MAX_VOCABULARY_TOKENS * 16;
+/** All tokens together. The 32,064 of Phi-3 have 190,000, Gemma's 262,144 have 1.8 million. */
+const MAX_VOCABULARY_CHARACTERS = 1 << 22;
 /** SentencePiece's own default is 16 (max_sentencepiece_length). Every place where a token can be cut is tried. */
 const MAX_SENTENCEPIECE_CHARACTERS = 128;
 
@@ -186,9 +186,15 @@ function sentencePiece(vocabulary: GgufVocabulary, ids: ReadonlyMap<string, numb
       type: 'Sequence',
       decoders: [fromMeta, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(addsSpace ? [strip] : [])],
     },
-    merges: mergesFromScores(mergeable, scores),
+    merges: scoredMerges(mergeable, scores),
     byteFallback: ids.has('<0x00>'),
   };
+}
+
+function scoredMerges(vocabulary: ReadonlyMap<string, number>, scores: Float32Array): Kind['merges'] {
+  const merges = mergesFromScores(vocabulary, scores, MAX_MERGES);
+  if (merges === null) throw malformed(`more than ${MAX_MERGES} pairs of its tokens make another`);
+  return merges;
 }
 
 function byteLevel(vocabulary: GgufVocabulary): Kind {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MAX_TOKENIZER_FILE_BYTES } from './limits.js';
+import { MAX_TOKENIZER_FILE_BYTES, MAX_TOKENIZER_FILE_CONTAINERS } from './limits.js';
 import { loadTokenizer } from './load-tokenizer.js';
 
 const tokenizerJson = {
@@ -42,6 +42,14 @@ describe('loadTokenizer', () => {
     await expect(loadTokenizer(folder)).rejects.toMatchObject({
       code: 'TOKENIZER_MALFORMED',
       details: { file: file('tokenizer_config.json') },
+    });
+  });
+
+  it('refuses a file that would become far larger in memory', async () => {
+    await writeFile(file('tokenizer.json'), `[${'{},'.repeat(MAX_TOKENIZER_FILE_CONTAINERS)}{}]`);
+    await expect(loadTokenizer(folder)).rejects.toMatchObject({
+      code: 'FILE_LIMIT_EXCEEDED',
+      details: { what: 'objects and arrays' },
     });
   });
 

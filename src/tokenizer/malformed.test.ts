@@ -141,3 +141,17 @@ describe('a hostile file', () => {
     expect(tokenizer.decode([0, 1])).toBe('__proto__ constructor');
   });
 });
+
+describe('a decoder', () => {
+  const replace = (length: number) => ({ type: 'Replace', pattern: { String: 'a' }, content: 'a'.repeat(length) });
+
+  it('may lengthen tokens a little', () => {
+    const decoder = { type: 'Sequence', decoders: [replace(4), replace(8)] };
+    expect(createTokenizer({ tokenizerJson: { ...sound, decoder } }).decode([0])).toBe('a'.repeat(32));
+  });
+
+  it('is refused where its steps together make much of a token', () => {
+    const decoder = { type: 'Sequence', decoders: [replace(4), replace(9)] };
+    expect(refusal({ ...sound, decoder })).toMatchObject({ code: 'TOKENIZER_MALFORMED' });
+  });
+});

@@ -3,7 +3,7 @@
  * numbers, each of which holds a rank and a position. Four children a node, for fewer cache misses in long texts.
  */
 
-/** Ranks are below 2^22 (MAX_MERGES), positions below 2^29: together exact in a double. */
+/** Ranks are at most 2^20 (MAX_MERGES), positions below 2^29: together exact in a double. */
 const POSITIONS = 2 ** 29;
 const INITIAL_SIZE = 64;
 

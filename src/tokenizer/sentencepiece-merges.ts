@@ -13,13 +13,14 @@ interface Merge {
 }
 
 /**
- * `vocabulary`: ids of the tokens that take part; `scores`: by id. Time and memory grow with the total length of the
- * tokens.
+ * `vocabulary`: ids of the tokens that take part; `scores`: by id. Time grows with the total length of the tokens.
+ * Null where there would be more than `maxMerges`.
  */
 export function mergesFromScores(
   vocabulary: ReadonlyMap<string, number>,
   scores: Float32Array,
-): (readonly [string, string])[] {
+  maxMerges: number,
+): (readonly [string, string])[] | null {
   const merges: Merge[] = [];
   for (const [token, id] of vocabulary) {
     const score = scores[id] ?? 0;
@@ -29,7 +30,9 @@ export function mergesFromScores(
       if (leftId === undefined) continue;
       const right = token.slice(at);
       const rightId = vocabulary.get(right);
-      if (rightId !== undefined) merges.push({ pair: [left, right], score, leftId, rightId });
+      if (rightId === undefined) continue;
+      if (merges.length === maxMerges) return null;
+      merges.push({ pair: [left, right], score, leftId, rightId });
     }
   }
   merges.sort((a, b) => b.score - a.score || a.leftId - b.leftId || a.rightId - b.rightId);

@@ -16,13 +16,13 @@ import { type ModelFile } from './model-file.js';
 import { MAX_TENSOR_NAME_BYTES, MAX_TENSORS, type StoredTensor } from './stored-tensor.js';
 
 /** All metadata and tensor entries together. The largest vocabularies in use (262,144 tokens, merges) take 20 MB. */
-export const MAX_GGUF_HEADER_BYTES = 128 * 1024 * 1024;
+export const MAX_GGUF_HEADER_BYTES = 48 * 1024 * 1024;
 /** Real files have 20 to 60 keys. */
 export const MAX_GGUF_METADATA_COUNT = 65_536;
 /** The format's own limit for a key (docs/gguf.md: 2^16 - 1 bytes). */
 export const MAX_GGUF_KEY_BYTES = 65_535;
 /** A chat template or an embedded tokenizer.json is the longest string in use: under 20 MB. */
-export const MAX_GGUF_STRING_BYTES = 64 * 1024 * 1024;
+export const MAX_GGUF_STRING_BYTES = 32 * 1024 * 1024;
 /** Merges of the largest vocabularies number about 500,000. */
 export const MAX_GGUF_ARRAY_ELEMENTS = 1024 * 1024;
 /** The format allows arrays of arrays, but no known file has any and ggml's own reader refuses them. */

@@ -8,7 +8,7 @@ import { ModelFormatError, NotFoundError } from '../errors.js';
 import { malformed, overLimit, quoted } from './format-error.js';
 import { configFromHuggingFace } from './hugging-face-config.js';
 import { isObject, ModelFile, readJsonObject, type FileIdentity } from './model-file.js';
-import { readSafetensorsTensors } from './safetensors.js';
+import { MAX_SAFETENSORS_HEADER_BYTES, readSafetensorsTensors, type HeaderBudget } from './safetensors.js';
 import { MAX_TENSORS } from './stored-tensor.js';
 import { placeTensors, type LocatedTensor } from './tensor-layout.js';
 import { type WeightIndex } from './weight-index.js';
@@ -79,8 +79,9 @@ async function readShards(folder: string, indexPath: string, signal: AbortSignal
   if (names.length > MAX_SHARDS) throw overLimit(indexPath, 'the number of shards', names.length, MAX_SHARDS);
   const dataFiles: FileIdentity[] = [];
   const stored = new Map<string, ReadonlyMap<string, LocatedTensor>>();
+  const budget = { bytes: MAX_SAFETENSORS_HEADER_BYTES };
   for (const name of names) {
-    const shard = await readShard(join(folder, name), dataFiles.length, signal);
+    const shard = await readShard(join(folder, name), dataFiles.length, signal, budget);
     dataFiles.push(shard.identity);
     stored.set(name, shard.tensors);
   }
@@ -103,10 +104,11 @@ async function readShard(
   path: string,
   dataFile: number,
   signal: AbortSignal | undefined,
+  budget?: HeaderBudget,
 ): Promise<{ identity: FileIdentity; tensors: ReadonlyMap<string, LocatedTensor> }> {
   signal?.throwIfAborted();
   await using file = await ModelFile.open(path);
-  const tensors = await readSafetensorsTensors(file, signal);
+  const tensors = await readSafetensorsTensors(file, signal, budget);
   return { identity: file.identity, tensors: new Map(tensors.map((tensor) => [tensor.name, { ...tensor, dataFile }])) };
 }
 

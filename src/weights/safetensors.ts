@@ -13,8 +13,16 @@ import { parseSafetensorsHeader, type HeaderEntry } from './safetensors-header.j
 import { type StoredTensor } from './stored-tensor.js';
 import { type DType } from './weights.js';
 
-/** Longest header accepted: the reference implementation's own limit. */
-export const MAX_SAFETENSORS_HEADER_BYTES = 100_000_000;
+/**
+ * Longest header accepted, of all shards together. The reference implementation takes 100 MB; 16,384 tensors
+ * (MAX_TENSORS) with long names and notes of training tools have 5 MB, and this much takes less than a second to check.
+ */
+export const MAX_SAFETENSORS_HEADER_BYTES = 32 * 1024 * 1024;
+
+/** Bytes of headers that may still be read; the shards of one model share it. */
+export interface HeaderBudget {
+  bytes: number;
+}
 
 const LENGTH_BYTES = 8;
 
@@ -35,14 +43,19 @@ const READABLE: ReadonlyMap<string, DType> = new Map([
   ['BF16', 'BF16'],
 ]);
 
-/** Throws FILE_TRUNCATED, FILE_MALFORMED, FILE_LIMIT_EXCEEDED or the signal's reason. */
-export async function readSafetensorsTensors(file: ModelFile, signal?: AbortSignal): Promise<StoredTensor[]> {
+/** Takes the header's length off `budget`. Throws FILE_TRUNCATED, FILE_MALFORMED, FILE_LIMIT_EXCEEDED or the signal's reason. */
+export async function readSafetensorsTensors(
+  file: ModelFile,
+  signal?: AbortSignal,
+  budget: HeaderBudget = { bytes: MAX_SAFETENSORS_HEADER_BYTES },
+): Promise<StoredTensor[]> {
   const lengthBytes = Buffer.alloc(LENGTH_BYTES);
   await file.read(lengthBytes, 0, 'the length of the safetensors header');
   const headerBytes = Number(lengthBytes.readBigUInt64LE());
-  if (headerBytes > MAX_SAFETENSORS_HEADER_BYTES) {
-    throw overLimit(file.path, 'the length of the safetensors header', headerBytes, MAX_SAFETENSORS_HEADER_BYTES);
+  if (headerBytes > budget.bytes) {
+    throw overLimit(file.path, 'the length of the safetensors header', headerBytes, budget.bytes);
   }
+  budget.bytes -= headerBytes;
   const dataStart = LENGTH_BYTES + headerBytes;
   if (dataStart > file.sizeBytes) throw truncated(file.path, 'the safetensors header', dataStart, file.sizeBytes);
   const header = Buffer.allocUnsafe(headerBytes);
