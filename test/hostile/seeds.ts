@@ -1,0 +1,71 @@
+/**
+ * The small valid models that the mutators start from: those in the repository, and exports of them. It mutates nothing.
+ */
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { exportModel } from '../../src/model/export-model.js';
+import { exportOpenvinoModel } from '../../src/model/export-openvino-model.js';
+import { LLAMA_TINY_GGUF, tinyModelFolder } from '../golden/vectors.js';
+
+/** The files of a model, by name; for a .gguf file one. */
+export interface SeedModel {
+  readonly name: string;
+  readonly files: ReadonlyMap<string, Buffer>;
+}
+
+export interface Seeds {
+  /** Hugging Face folders: one file of weights, and shards. */
+  readonly single: readonly SeedModel[];
+  readonly sharded: readonly SeedModel[];
+  readonly gguf: readonly SeedModel[];
+  readonly onnx: readonly SeedModel[];
+  readonly openvino: readonly SeedModel[];
+}
+
+export const GGUF_FILE = 'model.gguf';
+const CONTRACT_MODELS = path.join('test', 'contract', 'models');
+
+/** Paths are relative to the repository's root. Exports go through a temporary folder. */
+export async function loadSeeds(): Promise<Seeds> {
+  const contract = (name: string): Promise<SeedModel> => readModel(name, path.join(CONTRACT_MODELS, name));
+  const root = await mkdtemp(path.join(tmpdir(), 'aipc-hostile-seeds-'));
+  try {
+    const onnx = path.join(root, 'onnx-int4');
+    await exportModel(tinyModelFolder('phi3-window'), onnx, { weightFormat: 'int4', blockSize: 32, workers: 0 });
+    const openvino = path.join(root, 'openvino-int8');
+    await exportOpenvinoModel(tinyModelFolder('llama-tiny'), openvino, { weightFormat: 'int8', workers: 0 });
+    return {
+      single: await Promise.all((['llama-tiny', 'phi3-window'] as const).map((name) => tiny(name))),
+      sharded: [await tiny('phi3-deep')],
+      gguf: [{ name: 'llama-tiny.gguf', files: new Map([[GGUF_FILE, await readFile(LLAMA_TINY_GGUF)]]) }],
+      onnx: [
+        await contract('builder-cpu-int4'),
+        await contract('builder-dml-fp16'),
+        await readModel('aipc onnx int4', onnx),
+      ],
+      openvino: [
+        await contract('optimum-int8'),
+        await contract('optimum-int4-asym-gs32-ratio06'),
+        await readModel('aipc openvino int8', openvino),
+      ],
+    };
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+function tiny(name: Parameters<typeof tinyModelFolder>[0]): Promise<SeedModel> {
+  return readModel(name, tinyModelFolder(name));
+}
+
+async function readModel(name: string, folder: string): Promise<SeedModel> {
+  const files = new Map<string, Buffer>();
+  for (const file of (await readdir(folder)).sort()) {
+    const bytes = await readFile(path.join(folder, file));
+    if (file === 'openvino_model.xml.gz') files.set('openvino_model.xml', gunzipSync(bytes));
+    else if (file !== 'greedy.json') files.set(file, bytes);
+  }
+  return { name, files };
+}
