@@ -17,7 +17,16 @@ export type { GroupSizeFallback, OpenvinoRecipe } from './convert/openvino/recip
 export type { WeightFormat } from './convert/recipe.js';
 export { ChatSession, type ChatOptions } from './model/chat-session.js';
 export { exportModel, type ExportModelOptions } from './model/export-model.js';
-export { describeModel, type DeviceSuits, type ModelDescription } from './model/describe-model.js';
+export {
+  describeCatalogueEntry,
+  describeModel,
+  type CatalogueDescription,
+  type DescribeModelOptions,
+  type DeviceChoice,
+  type DeviceSuits,
+  type ModelDescription,
+  type SourceDescription,
+} from './model/describe-model.js';
 export {
   exportOpenvinoModel,
   type ExportedOpenvinoModel,
@@ -25,6 +34,10 @@ export {
 } from './model/export-openvino-model.js';
 export { GenerationStream } from './model/generation-stream.js';
 export { loadModel } from './model/load-model.js';
+export { pullModel, type PulledModel, type PullModelOptions } from './model/pull-model.js';
+export { listLocalModels, type CompiledModel, type LocalModel } from './inventory/local-models.js';
+export { planRemoval, removeAll, type RemovalItem, type RemovalPlan } from './inventory/remove-model.js';
+export { pruneCache, type PrunedItem, type PruneOptions } from './inventory/prune-cache.js';
 export type { LoadModelOptions } from './model/load-options.js';
 export type { Model } from './model/model.js';
 export type {
@@ -38,7 +51,17 @@ export type {
   Timings,
   Usage,
 } from './model/result.js';
-export { catalogue, type CatalogueEntry } from './models/catalogue.js';
+export { catalogue } from './models/catalogue.js';
+export type {
+  BuiltInSource,
+  CatalogueEntry,
+  DecoderShape,
+  DeviceName,
+  HubSource,
+  ModelFeature,
+  ModelSource,
+  PipSource,
+} from './models/catalogue-entry.js';
 export type { LoadProgress, OnLoadProgress } from './models/progress.js';
 export type { SamplingOptions } from './sampling/sampling.js';
 export type { StreamDecoder, Tokenizer } from './tokenizer/tokenizer.js';

@@ -1,14 +1,14 @@
 /** The command line as a program: arguments in, output and exit codes out. */
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeWithOpenvino, openvinoEnvironment } from '../../test/openvino.js';
+import { runCli, type Ended, type RunOptions } from './testing/run-cli.js';
 
-const main = fileURLToPath(new URL('./main.js', import.meta.url));
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 const tinyModel = path.join(repository, 'test', 'golden', 'models', 'phi3-window');
 
@@ -18,41 +18,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-interface Ended {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-interface RunOptions {
-  readonly stdin?: string;
-  readonly environment?: Record<string, string>;
-  /** Sends SIGINT once stderr matches. */
-  readonly interruptOn?: RegExp;
-}
-
-async function aipc(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
-  const child = spawn(process.execPath, [main, ...args], {
-    env: { ...process.env, AIPC_CACHE: path.join(folder, 'cache'), AIPC_MODEL: '', ...options.environment },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  let stdout = '';
-  let stderr = '';
-  let interrupted = false;
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString('utf8')));
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString('utf8');
-    if (options.interruptOn?.test(stderr) === true && !interrupted) {
-      interrupted = true;
-      child.kill('SIGINT');
-    }
-  });
-  child.stdin.end(options.stdin ?? '');
-  const exitCode = await new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
-  });
-  return { exitCode, stdout, stderr };
+function aipc(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const environment = { AIPC_CACHE: path.join(folder, 'cache'), ...options.environment };
+  return runCli(args, { ...options, environment });
 }
 
 interface JsonAnswer {
@@ -321,19 +289,16 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C [needs POSIX signals]', ()
 
   it('ends a conversion and leaves nothing', async () => {
     const cache = path.join(folder, 'interrupted');
-    const child = spawn(process.execPath, [main, 'run', 'demo', 'Hi'], {
-      env: { ...process.env, AIPC_CACHE: cache },
-      stdio: ['ignore', 'ignore', 'ignore'],
-    });
     const conversions = path.join(cache, 'conversions');
-    while (!existsSync(conversions) || (await readdir(conversions)).length === 0) {
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-    child.kill('SIGINT');
-    const exitCode = await new Promise((resolve) => child.on('close', resolve));
-    const left = await readdir(conversions);
+    const begun = async (): Promise<void> => {
+      while (!existsSync(conversions) || (await readdir(conversions)).length === 0) await sleep(2);
+    };
+    const { exitCode } = await aipc(['run', 'demo', 'Hi'], {
+      environment: { AIPC_CACHE: cache },
+      kill: { when: begun(), signal: 'SIGINT' },
+    });
     expect(exitCode).toBe(130);
-    expect(left.filter((name) => name.includes('partial'))).toEqual([]);
+    expect(await readdir(conversions)).toEqual([]);
   });
 });
 

@@ -15,6 +15,7 @@ interface ExportOnnxFlags {
   asym?: true;
   accuracyLevel?: NonNullable<WeightOptions['accuracyLevel']>;
   workers?: number;
+  revision?: string;
   offline?: true;
   json?: true;
 }
@@ -23,7 +24,7 @@ export function exportCommand(signal: AbortSignal): Command {
   const onnx = new Command('onnx')
     .description("to ONNX, laid out as onnxruntime-genai's model builder does, for ONNX Runtime on the CPU")
     .argument('<output-folder>', 'a folder that does not exist yet')
-    .requiredOption('--model <model>', 'a known model, a folder of Hugging Face weights or a .gguf file')
+    .requiredOption('--model <model>', 'a known model, a Hugging Face id, a folder of its weights or a .gguf file')
     .addOption(
       new Option('--weight-format <format>', 'precision of the weights')
         .choices(['int4', 'int8', 'fp16', 'fp32'])
@@ -33,6 +34,7 @@ export function exportCommand(signal: AbortSignal): Command {
     .option('--asym', 'int4, int8: with zero points (default: symmetric)')
     .option('--accuracy-level <n>', 'int4, int8: 0 computes in fp32, 4 in int8 (default: 4)', parseInteger)
     .option('--workers <n>', 'threads that quantise (default: one a core)', parseInteger)
+    .option('--revision <revision>', 'of a model on the hub: a branch, tag or commit')
     .option('--offline', 'download nothing')
     .option('--json', 'print the summary as JSON')
     .action((outputFolder: string, flags: ExportOnnxFlags) => exportOnnxFolder(outputFolder, flags, signal));
@@ -51,6 +53,7 @@ async function exportOnnxFolder(outputFolder: string, flags: ExportOnnxFlags, si
       ...(flags.asym === undefined ? {} : { symmetric: false }),
       ...(flags.accuracyLevel === undefined ? {} : { accuracyLevel: flags.accuracyLevel }),
       ...(flags.workers === undefined ? {} : { workers: flags.workers }),
+      ...(flags.revision === undefined ? {} : { revision: flags.revision }),
       download: flags.offline === true ? 'never' : 'if-missing',
       onProgress: progress.update,
       signal,

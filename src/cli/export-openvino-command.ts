@@ -28,6 +28,7 @@ interface ExportOpenvinoFlags {
   trustRemoteCode?: true;
   workers?: number;
   force?: true;
+  revision?: string;
   offline?: true;
   json?: true;
 }
@@ -53,7 +54,7 @@ export function exportOpenvinoCommand(signal: AbortSignal): Command {
   const command = new Command('openvino')
     .description("to OpenVINO IR, with optimum-cli's flags and defaults, for Intel CPUs, GPUs and NPUs")
     .argument('<output-folder>', 'a folder that does not exist yet')
-    .requiredOption('-m, --model <model>', 'a known model, a folder of Hugging Face weights or a .gguf file')
+    .requiredOption('-m, --model <model>', 'a known model, a Hugging Face id, a folder of its weights or a .gguf file')
     .option('--task <task>', 'text-generation-with-past is the only one', 'auto')
     .addOption(
       new Option(
@@ -78,6 +79,7 @@ export function exportOpenvinoCommand(signal: AbortSignal): Command {
     .option('--trust-remote-code', "accepted and never needed: aipc runs no code of a model's")
     .option('--workers <n>', 'threads that quantise (default: one a core)', parseInteger)
     .option('--force', 'replace an exported model that is already there')
+    .option('--revision <revision>', 'of a model on the hub: a branch, tag or commit')
     .option('--offline', 'download nothing')
     .option('--json', 'print the summary as JSON')
     .action((outputFolder: string, flags: ExportOpenvinoFlags) => exportOpenvinoFolder(outputFolder, flags, signal));
@@ -109,6 +111,7 @@ async function exportOpenvinoFolder(
       ...weights,
       ...(flags.workers === undefined ? {} : { workers: flags.workers }),
       ...(flags.force === undefined ? {} : { force: true }),
+      ...(flags.revision === undefined ? {} : { revision: flags.revision }),
       download: flags.offline === true ? 'never' : 'if-missing',
       onProgress: progress.update,
       onNotice: note,

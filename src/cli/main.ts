@@ -3,8 +3,12 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { describeError, exitCodeOf, exitCodes } from './exit.js';
+import { cacheCommand } from './cache-command.js';
 import { exportCommand } from './export-command.js';
 import { watchInterrupts } from './interrupt.js';
+import { listCommand } from './list-command.js';
+import { pullCommand } from './pull-command.js';
+import { rmCommand } from './rm-command.js';
 import { runCommand } from './run-command.js';
 import { setupCommand } from './setup-command.js';
 import { showCommand } from './show-command.js';
@@ -20,9 +24,13 @@ const program = new Command('aipc')
   .showHelpAfterError('(add --help for the options)')
   .exitOverride()
   .addCommand(runCommand(interrupt.signal))
+  .addCommand(pullCommand(interrupt.signal))
+  .addCommand(listCommand())
+  .addCommand(showCommand(interrupt.signal))
+  .addCommand(rmCommand(interrupt.signal))
+  .addCommand(cacheCommand())
   .addCommand(exportCommand(interrupt.signal))
-  .addCommand(setupCommand(interrupt.signal))
-  .addCommand(showCommand(interrupt.signal));
+  .addCommand(setupCommand(interrupt.signal));
 for (const command of [program, ...program.commands, ...program.commands.flatMap((inner) => inner.commands)]) {
   command.exitOverride();
 }

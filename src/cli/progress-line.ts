@@ -8,6 +8,8 @@ interface Progress {
   /** Both null while the size is unknown. */
   readonly doneBytes: number | null;
   readonly totalBytes: number | null;
+  /** Of a download; null or left out: not known. */
+  readonly bytesPerSecond?: number | null;
 }
 
 const PATIENCE_MS = 1000;
@@ -24,7 +26,9 @@ export class ProgressLine {
     const title = `${progress.phase} ${progress.label}`;
     const sizeIsNew = this.#isTerminal && this.#bar === null && progress.totalBytes !== null;
     if (title !== this.#shown || sizeIsNew) this.#begin(title, progress.totalBytes);
-    if (progress.doneBytes !== null) this.#bar?.update(progress.doneBytes, { doneMb: megabytes(progress.doneBytes) });
+    if (progress.doneBytes === null) return;
+    const speed = progress.bytesPerSecond == null ? '' : `, ${megabytes(progress.bytesPerSecond)} MB/s`;
+    this.#bar?.update(progress.doneBytes, { doneMb: megabytes(progress.doneBytes), speed });
   };
 
   /** Leaves the line as it stands; to be called before anything else is printed. */
@@ -40,9 +44,9 @@ export class ProgressLine {
       process.stderr.write(`${title} ...\n`);
       return;
     }
-    const format = `${title} [{bar}] {percentage}% {doneMb}/${megabytes(totalBytes)} MB, {eta_formatted} left`;
+    const format = `${title} [{bar}] {percentage}% {doneMb}/${megabytes(totalBytes)} MB{speed}, {eta_formatted} left`;
     this.#bar = new SingleBar({ format, stream: process.stderr, hideCursor: true }, Presets.legacy);
-    this.#bar.start(totalBytes, 0, { doneMb: '0' });
+    this.#bar.start(totalBytes, 0, { doneMb: '0', speed: '' });
   }
 }
 

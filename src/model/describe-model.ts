@@ -1,6 +1,7 @@
 /**
- * describeModel(): what a name, folder or file is, how its weights are stored, and which devices it suits, without
- * loading it. It judges weights, not machines: whether a device is there is asked when a model is loaded.
+ * describeModel(): what a name, repository, folder or file is, how its weights are stored, and which devices it suits,
+ * without loading it or fetching more than its configuration. It judges weights, not machines: whether a device is there
+ * is asked when a model is loaded.
  */
 import { stat } from 'node:fs/promises';
 import { readGenaiConfig } from '../engine/onnxruntime/genai-config.js';
@@ -10,9 +11,15 @@ import { readIrOutline } from '../engine/openvino/ir-outline.js';
 import type { WeightStorage } from '../engine/openvino/ir-weights.js';
 import { readOpenvinoModelConfig } from '../engine/openvino/model-config.js';
 import { judgeSuitability, type WeightFacts } from '../engine/openvino/suitability.js';
-import { refuseUnknownKeys } from '../options.js';
-import { resolveModel, type ModelKind, type ResolvedModel } from '../models/resolve.js';
+import { checkChoice, refuseUnknownKeys } from '../options.js';
+import { findInCatalogue } from '../models/catalogue.js';
+import { MODEL_FEATURES, SUPPORTED_FEATURES, type CatalogueEntry, type DeviceName } from '../models/catalogue-entry.js';
+import { describeSource, waysToRun } from '../models/choose-source.js';
+import { locateModel, type LocatedModel, type ModelKind, type ResolvedModel } from '../models/resolve.js';
+import { readFolderConfig } from '../weights/hugging-face-folder.js';
 import { openWeights } from '../weights/open-weights.js';
+import { conversionBytes, memoryBytes } from './requirements.js';
+import type { ModelConfig } from '../weights/weights.js';
 import { weightSizes } from './weight-sizes.js';
 
 export interface DeviceSuits {
@@ -29,33 +36,149 @@ export interface DeviceSuits {
 export interface ModelDescription {
   readonly id: string;
   readonly kind: ModelKind;
-  readonly path: string;
-  readonly sizeBytes: number;
-  readonly layers: number;
-  readonly vocabularySize: number;
-  readonly contextTokens: number;
+  /** Absolute; null: it is not on this machine, or not whole. */
+  readonly path: string | null;
+  /** Null: not known before it is here. */
+  readonly sizeBytes: number | null;
+  readonly layers: number | null;
+  readonly vocabularySize: number | null;
+  readonly contextTokens: number | null;
   /** How the weights are stored, in words, most of them first. */
   readonly weights: readonly string[];
   readonly devices: readonly DeviceSuits[];
 }
 
 const DEVICES = ['cpu', 'gpu', 'npu'] as const;
+const SUITS = { suits: true, reasons: [], needs: [], notes: [] } as const;
+const ONNX_DEVICES: readonly DeviceSuits[] = DEVICES.map((device) =>
+  device === 'cpu'
+    ? { ...SUITS, device }
+    : {
+        device,
+        suits: false,
+        reasons: ['an ONNX folder runs on the CPU alone in this version'],
+        needs: ['the weights, or an OpenVINO folder made of them'],
+        notes: [],
+      },
+);
 
-/** `reference` as for loadModel(); nothing is fetched. Throws MODEL_NOT_FOUND and what is wrong with the files. */
-export async function describeModel(
-  reference: string,
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<ModelDescription> {
-  refuseUnknownKeys('describeModel', options, ['signal']);
-  const model = await resolveModel(reference, { download: 'never', signal: options.signal });
+export interface DescribeModelOptions {
+  /** Of a model on the hub: a branch, tag or commit. */
+  readonly revision?: string;
+  /** never: no hub is asked. Default if-missing: its list of files and the model's configuration are. */
+  readonly download?: 'never' | 'if-missing';
+  readonly signal?: AbortSignal;
+}
+
+/** `reference` as for loadModel(). Throws MODEL_NOT_FOUND and what is wrong with the files, or with reaching them. */
+export async function describeModel(reference: string, options: DescribeModelOptions = {}): Promise<ModelDescription> {
+  refuseUnknownKeys('describeModel', options, ['revision', 'download', 'signal']);
+  const { revision, download = 'if-missing', signal } = options;
+  checkChoice('describeModel', 'download', download, ['never', 'if-missing']);
+  const request = { device: 'cpu', provider: 'auto' } as const;
+  const located = await locateModel(reference, { request, revision, download, signal });
+  if (located.missingBytes > 0 || located.location.startsWith('http')) return describeRemote(located);
+  const model = await located.fetch();
   switch (model.kind) {
     case 'openvino':
       return describeOpenvino(model);
     case 'onnx':
       return describeOnnx(model);
     case 'weights':
-      return describeWeights(model, options.signal);
+      return describeWeights(model, signal);
   }
+}
+
+/** By its configuration alone, which is here; its weights are not. */
+async function describeRemote(located: LocatedModel): Promise<ModelDescription> {
+  const { id, kind, totalBytes, configFolder } = located;
+  const common = { id, kind, path: null, sizeBytes: totalBytes, layers: null, vocabularySize: null, weights: [] };
+  if (configFolder === null) return { ...common, contextTokens: null, devices: suitsAll([]) };
+  switch (kind) {
+    case 'openvino': {
+      const { contextTokens } = await readOpenvinoModelConfig(configFolder);
+      return { ...common, contextTokens, devices: [] }; // the graph tells, and it is not here
+    }
+    case 'onnx': {
+      const { layers, vocabularySize, contextTokens } = await readGenaiConfig(configFolder);
+      return { ...common, layers, vocabularySize, contextTokens, devices: ONNX_DEVICES };
+    }
+    case 'weights': {
+      const { config } = await readFolderConfig(configFolder);
+      const { layerCount: layers, vocabularySize, contextTokens } = config;
+      return { ...common, layers, vocabularySize, contextTokens, devices: devicesOfWeights(config) };
+    }
+  }
+}
+
+export interface SourceDescription {
+  /** `microsoft/Phi-3-mini-4k-instruct-onnx:cpu_and_mobile/...`, a wheel, `built in`. */
+  readonly origin: string;
+  readonly format: string;
+  readonly weightFormat: string;
+  readonly devices: readonly DeviceName[];
+  /** Null: not known. */
+  readonly downloadBytes: number | null;
+  /** What this version lacks to run it, in words. */
+  readonly lacks: readonly string[];
+}
+
+export interface DeviceChoice {
+  readonly device: DeviceName;
+  /** Why this source, in words; null: this version does not run the model there. */
+  readonly reason: string | null;
+  readonly origin: string | null;
+  readonly downloadBytes: number | null;
+  /** Of the conversion, about; null: none is made. */
+  readonly convertedBytes: number | null;
+  /** With the whole context, about; null: not known. */
+  readonly memoryBytes: number | null;
+}
+
+/** What the catalogue knows of a model. */
+export interface CatalogueDescription {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly description: string;
+  readonly license: string;
+  readonly parameters: number;
+  readonly contextTokens: number;
+  /** What each device takes. */
+  readonly choices: readonly DeviceChoice[];
+  readonly sources: readonly SourceDescription[];
+}
+
+/** The entry of that name; undefined: the catalogue has none. It looks at no disk and no network. */
+export function describeCatalogueEntry(name: string): CatalogueDescription | undefined {
+  const entry = findInCatalogue(name);
+  if (entry === undefined) return undefined;
+  const { aliases, description, license, parameters, contextTokens } = entry;
+  return {
+    ...{ name: entry.name, aliases, description, license, parameters, contextTokens },
+    choices: DEVICES.map((device) => choiceFor(entry, device)),
+    sources: entry.sources.map((source) => ({
+      ...describeSource(source),
+      lacks: (source.kind === 'hub' ? source.needs : [])
+        .filter((feature) => !SUPPORTED_FEATURES.includes(feature))
+        .map((feature) => MODEL_FEATURES[feature]),
+    })),
+  };
+}
+
+function choiceFor(entry: CatalogueEntry, device: DeviceName): DeviceChoice {
+  const chosen = waysToRun(entry).find((way) => way.device === device)?.chosen;
+  const nothing = { origin: null, downloadBytes: null, convertedBytes: null, memoryBytes: null };
+  if (chosen === undefined) return { device, reason: null, ...nothing };
+  const { source, runtime, weightFormat, converts, reason } = chosen;
+  const { origin, downloadBytes } = describeSource(source);
+  const convertedBytes = converts ? conversionBytes(entry.parameters, weightFormat, runtime) : null;
+  const needed = memoryBytes({
+    ...{ id: entry.name, runtime, downloadBytes: 0, downloadFolder: '', conversion: null },
+    weightBytes: convertedBytes ?? downloadBytes,
+    shape: entry.shape,
+    contextTokens: entry.contextTokens,
+  });
+  return { device, reason, origin, downloadBytes, convertedBytes, memoryBytes: needed ?? null };
 }
 
 /** Which devices the weights of an OpenVINO folder suit. */
@@ -91,12 +214,6 @@ async function describeOpenvino(model: ResolvedModel): Promise<ModelDescription>
 async function describeOnnx(model: ResolvedModel): Promise<ModelDescription> {
   const config = await readGenaiConfig(model.path);
   const { fileBytes } = await readModelOutline(config.modelFile);
-  const absent = {
-    suits: false,
-    reasons: ['an ONNX folder runs on the CPU alone in this version'],
-    needs: ['the weights, or an OpenVINO folder made of them'],
-    notes: [],
-  };
   return {
     ...identity(model),
     sizeBytes: fileBytes,
@@ -104,11 +221,7 @@ async function describeOnnx(model: ResolvedModel): Promise<ModelDescription> {
     vocabularySize: config.vocabularySize,
     contextTokens: config.contextTokens,
     weights: [],
-    devices: [
-      { device: 'cpu', suits: true, reasons: [], needs: [], notes: [] },
-      { device: 'gpu', ...absent },
-      { device: 'npu', ...absent },
-    ],
+    devices: ONNX_DEVICES,
   };
 }
 
@@ -124,16 +237,20 @@ async function describeWeights(model: ResolvedModel, signal: AbortSignal | undef
     vocabularySize: config.vocabularySize,
     contextTokens: config.contextTokens,
     weights: [...dtypes],
-    devices: DEVICES.map((device) => ({
-      device,
-      suits: true,
-      reasons: [],
-      needs: [],
-      notes: [
-        `OpenVINO: converted to ${recipeInWords(exportRecipeFor(device, weightSizes(config)))} when first loaded.`,
-      ],
-    })),
+    devices: devicesOfWeights(config),
   };
+}
+
+function devicesOfWeights(config: ModelConfig): readonly DeviceSuits[] {
+  const sizes = weightSizes(config);
+  return DEVICES.map((device) => {
+    const recipe = recipeInWords(exportRecipeFor(device, sizes));
+    return { ...SUITS, device, notes: [`OpenVINO: converted to ${recipe} when first loaded.`] };
+  });
+}
+
+function suitsAll(notes: readonly string[]): readonly DeviceSuits[] {
+  return DEVICES.map((device) => ({ ...SUITS, device, notes }));
 }
 
 function identity({ id, kind, path }: ResolvedModel): Pick<ModelDescription, 'id' | 'kind' | 'path'> {

@@ -4,12 +4,15 @@ import type { WeightOptions } from '../convert/recipe.js';
 import { OptionError } from '../errors.js';
 import { refuseUnknownKeys } from '../options.js';
 import { collectSidecars } from '../models/sidecars.js';
+import { FOR_EXPORT } from '../models/choose-source.js';
 import { resolveModel } from '../models/resolve.js';
 import type { OnLoadProgress } from '../models/progress.js';
 
 export interface ExportModelOptions extends WeightOptions {
   /** Threads that quantise; default: one a core. */
   readonly workers?: number;
+  /** Of a model on the hub: a branch, tag or commit. */
+  readonly revision?: string;
   /** Default if-missing. */
   readonly download?: 'never' | 'if-missing';
   readonly onProgress?: OnLoadProgress;
@@ -17,7 +20,7 @@ export interface ExportModelOptions extends WeightOptions {
   readonly signal?: AbortSignal;
 }
 
-const KEYS = ['weightFormat', 'blockSize', 'symmetric', 'accuracyLevel', 'workers', 'download', 'onProgress', 'signal'];
+const KEYS = ['weightFormat', 'blockSize', 'symmetric', 'accuracyLevel', 'workers', 'revision', 'download', 'onProgress', 'signal'];
 
 /**
  * Converts a model's weights to `outputFolder`, which must not exist or be empty.
@@ -29,8 +32,8 @@ export async function exportModel(
   options: ExportModelOptions = {},
 ): Promise<ExportSummary> {
   refuseUnknownKeys('exportModel', options, KEYS);
-  const { download = 'if-missing', onProgress, signal, ...recipeAndWorkers } = options;
-  const model = await resolveModel(reference, { download, onProgress, signal });
+  const { download = 'if-missing', revision, onProgress, signal, ...recipeAndWorkers } = options;
+  const model = await resolveModel(reference, { request: FOR_EXPORT, revision, download, onProgress, signal });
   if (model.kind !== 'weights') {
     throw new OptionError(
       'INPUT_INVALID',

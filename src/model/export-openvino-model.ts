@@ -7,6 +7,7 @@ import { OPENVINO_WEIGHT_KEYS, type OpenvinoWeightOptions } from '../convert/ope
 import { OptionError } from '../errors.js';
 import { kindOfPath } from '../models/path-kind.js';
 import type { OnLoadProgress } from '../models/progress.js';
+import { FOR_EXPORT } from '../models/choose-source.js';
 import { resolveModel, type ResolvedModel } from '../models/resolve.js';
 import { collectSidecarsAndConfigs } from '../models/sidecars.js';
 import { refuseUnknownKeys } from '../options.js';
@@ -17,6 +18,8 @@ export interface ExportOpenvinoModelOptions extends OpenvinoWeightOptions {
   readonly workers?: number;
   /** Replaces an exported model that is already there. Default false. */
   readonly force?: boolean;
+  /** Of a model on the hub: a branch, tag or commit. */
+  readonly revision?: string;
   /** Default if-missing. */
   readonly download?: 'never' | 'if-missing';
   readonly onProgress?: OnLoadProgress;
@@ -31,7 +34,7 @@ export interface ExportedOpenvinoModel extends ExportOpenvinoSummary {
   readonly devices: readonly DeviceSuits[];
 }
 
-const KEYS = [...OPENVINO_WEIGHT_KEYS, 'workers', 'force', 'download', 'onProgress', 'onNotice', 'signal'];
+const KEYS = [...OPENVINO_WEIGHT_KEYS, 'workers', 'force', 'revision', 'download', 'onProgress', 'onNotice', 'signal'];
 
 /**
  * Converts a model's weights to `outputFolder`, which must not exist or be empty (or hold an exported model, with
@@ -45,8 +48,8 @@ export async function exportOpenvinoModel(
   options: ExportOpenvinoModelOptions = {},
 ): Promise<ExportedOpenvinoModel> {
   refuseUnknownKeys('exportOpenvinoModel', options, KEYS);
-  const { download = 'if-missing', onProgress, onNotice, signal, workers, force, ...weights } = options;
-  const model = await resolveModel(reference, { download, onProgress, signal });
+  const { download = 'if-missing', revision, onProgress, onNotice, signal, workers, force, ...weights } = options;
+  const model = await resolveModel(reference, { request: FOR_EXPORT, revision, download, onProgress, signal });
   if (model.kind !== 'weights') {
     throw new OptionError(
       'INPUT_INVALID',

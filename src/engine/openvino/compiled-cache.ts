@@ -173,12 +173,17 @@ async function ownFolder({ api, device, compiledCacheFolder, outline }: CacheReq
   const facts = await Promise.all(
     DRIVER_PROPERTIES.map((key) => api.async.deviceProperty(device, key).catch(() => '')), // not every device has each
   );
-  const { mtimeMs } = await stat(outline.binFile);
-  const xml = await sha256(outline.xmlFile, undefined);
-  const model = hashOf([xml, outline.binBytes, mtimeMs]);
   const platform = hashOf([api.buildNumber, ...facts]);
-  const root = compiledCacheFolder ?? path.join(cacheFolder(), 'compiled');
-  return path.resolve(root, model, `${device.toLowerCase()}-${platform}`);
+  return path.join(await compiledModelFolder(outline, compiledCacheFolder), `${device.toLowerCase()}-${platform}`);
+}
+
+/** Where all that was compiled of a model is or would be, a folder for each device, runtime and driver. */
+export async function compiledModelFolder(
+  { xmlFile, binFile }: Pick<IrOutline, 'xmlFile' | 'binFile'>,
+  root = path.join(cacheFolder(), 'compiled'),
+): Promise<string> {
+  const { mtimeMs, size } = await stat(binFile);
+  return path.resolve(root, hashOf([await sha256(xmlFile, undefined), size, mtimeMs]));
 }
 
 function hashOf(parts: readonly (string | number)[]): string {

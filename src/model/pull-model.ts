@@ -1,0 +1,78 @@
+/** pullModel(): all that the first answer would have to wait for, done now: downloaded, converted, compiled. */
+import { checkChoice, refuseUnknownKeys } from '../options.js';
+import type { LoadModelOptions } from './load-options.js';
+import { openvinoModels } from './openvino-model.js';
+import { prepareModel } from './prepare-model.js';
+import { readWeightFormat } from './provenance.js';
+
+export type PullModelOptions = Pick<
+  LoadModelOptions,
+  | 'device'
+  | 'provider'
+  | 'weightFormat'
+  | 'revision'
+  | 'contextTokens'
+  | 'ovConfig'
+  | 'maxPromptTokens'
+  | 'minResponseTokens'
+  | 'allowUnsupported'
+  | 'onWarning'
+  | 'onProgress'
+  | 'signal'
+> & {
+  /** Default if-changed: a repository on the hub is asked for news. never: what is here is converted and compiled. */
+  readonly download?: 'never' | 'if-changed';
+};
+
+export interface PulledModel {
+  readonly id: string;
+  /** Commit or version of the source; null: it has none. */
+  readonly revision: string | null;
+  /** Where the source's files are. Absolute. */
+  readonly sourcePath: string;
+  /** What the runtime opens: the source itself, or its conversion. Absolute. */
+  readonly folder: string;
+  readonly isConverted: boolean;
+  /** Null: a ready-made folder that does not say. */
+  readonly weightFormat: string | null;
+  readonly runtime: 'onnxruntime' | 'openvino';
+  readonly device: string;
+  /** Whether the runtime keeps a compiled model for that device. */
+  readonly isCompiled: boolean;
+  /** Why the catalogue chose this source; null: the caller did. */
+  readonly reason: string | null;
+}
+
+const KEYS = [
+  ...['device', 'provider', 'weightFormat', 'revision', 'contextTokens', 'ovConfig', 'maxPromptTokens'],
+  ...['minResponseTokens', 'allowUnsupported', 'onWarning', 'onProgress', 'signal', 'download'],
+];
+
+/**
+ * Brings what is missing, converts it for the device and, for a GPU or an NPU, loads it once so that the compiled model is
+ * in the cache. Throws what loadModel() throws.
+ */
+export async function pullModel(reference: string, options: PullModelOptions = {}): Promise<PulledModel> {
+  refuseUnknownKeys('pullModel', options, KEYS);
+  const { download, ...loadOptions } = options;
+  const mode = checkChoice('pullModel', 'download', download ?? 'if-changed', ['never', 'if-changed']);
+  const prepared = await prepareModel(reference, loadOptions, mode === 'never' ? 'never' : 'refresh');
+  const { resolved, target, folder, reason } = prepared;
+  const isCompiled = target.runtime === 'openvino' && target.device !== 'cpu';
+  if (isCompiled) {
+    const { engine } = await openvinoModels.open(folder, target, loadOptions);
+    await engine.dispose();
+  }
+  return {
+    id: resolved.id,
+    revision: resolved.revision,
+    sourcePath: resolved.path,
+    folder,
+    isConverted: folder !== resolved.path,
+    weightFormat: resolved.storedWeightFormat ?? (await readWeightFormat(folder)),
+    runtime: target.runtime,
+    device: target.device,
+    isCompiled,
+    reason,
+  };
+}
