@@ -3,7 +3,8 @@
  * weights, tokenizer, chat, sampling, devices and engine import no sibling; FFI lives in engine/ alone,
  * argv and exit codes in cli/ alone.
  */
-const siblings = 'weights|convert|engine|tokenizer|chat|sampling|generation|models|devices|download|hub|inventory|setup';
+const siblings =
+  'weights|convert|engine|tokenizer|chat|sampling|generation|models|devices|download|hub|inventory|setup';
 const only = (name, allowed) => ({
   name: `${name}-imports`,
   severity: 'error',
@@ -30,7 +31,7 @@ module.exports = {
     only('setup', ['download', 'engine']),
     only('generation', ['engine', 'sampling']),
     only('models', ['weights', 'convert', 'tokenizer', 'download', 'hub']),
-    only('inventory', ['model', 'models', 'hub', 'convert', 'download', 'engine']),
+    only('inventory', ['model', 'models', 'hub', 'weights', 'convert', 'download', 'engine']),
     {
       name: 'generation-sees-the-engine-interface-only',
       severity: 'error',

@@ -124,7 +124,7 @@ describe('aipc run', () => {
 
 describe('wrong usage ends with 2 and says what is right', () => {
   it.each([
-    ['no model', ['run'], /demo .*smollm2-135m/su],
+    ['no model', ['run'], /phi-3-mini-4k .*demo /su],
     [
       'an unknown option',
       ['run', tinyModel, 'Hi', '--temprature', '1'],

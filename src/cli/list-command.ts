@@ -27,7 +27,14 @@ function formatCatalogue(known: readonly CatalogueDescription[], local: readonly
   const rows = known.map(({ name, aliases, license, parameters, contextTokens, choices }) => {
     const downloads = choices.map(({ reason, downloadBytes }) => (reason === null ? '-' : formatSize(downloadBytes)));
     const here = local.some((model) => model.names.includes(name)) || downloads[0] === formatSize(0) ? 'here' : '';
-    return [[name, ...aliases].join(', '), formatCount(parameters), formatCount(contextTokens), license, ...downloads, here];
+    return [
+      [name, ...aliases].join(', '),
+      formatCount(parameters),
+      formatCount(contextTokens),
+      license,
+      ...downloads,
+      here,
+    ];
   });
   const header = ['NAME', 'WEIGHTS', 'CONTEXT', 'LICENCE', 'CPU', 'GPU', 'NPU', ''];
   return `${formatTable([header, ...rows])}CPU, GPU, NPU: what a first run there downloads; -: not in this version (aipc show NAME says why)\n`;

@@ -57,7 +57,11 @@ const tiny = (): TestFile[] => [
 /** Microsoft's layout: folders for several runtimes. Here the tokenizer is in the repository's root alone. */
 const ONNX_FOLDER = 'cpu_and_mobile/cpu-int4-rtn-block-32-acc-level-4/';
 const phi3Mini = (): TestFile[] => [
-  ...files(path.join(contract, 'builder-cpu-int4'), ['genai_config.json', 'model.onnx', 'model.onnx.data'], ONNX_FOLDER),
+  ...files(
+    path.join(contract, 'builder-cpu-int4'),
+    ['genai_config.json', 'model.onnx', 'model.onnx.data'],
+    ONNX_FOLDER,
+  ),
   ...files(path.join(golden, 'phi3-window'), [...TOKENIZER, 'config.json']),
   { path: 'cuda/cuda-fp16/genai_config.json', content: testBytes(100) },
   { path: 'cuda/cuda-fp16/model.onnx.data', content: testBytes(100_000), lfs: true },
@@ -76,14 +80,24 @@ function answerOf({ exitCode, stdout, stderr }: Ended): JsonAnswer {
 }
 
 const fetched = (): readonly string[] =>
-  hub.requests.filter(({ method, url }) => method === 'GET' && url.includes('/resolve/')).map(({ url }) => path.basename(url));
+  hub.requests
+    .filter(({ method, url }) => method === 'GET' && url.includes('/resolve/'))
+    .map(({ url }) => path.basename(url));
 
-async function closedEndpoint(): Promise<string> {
-  const server = createServer();
+/** A place where nobody answers: connections are dropped, and counted. */
+async function deadEndpoint(): Promise<{ endpoint: string; connections: () => number } & AsyncDisposable> {
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections++;
+    socket.destroy();
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return `http://127.0.0.1:${port}`;
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    connections: () => connections,
+    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
+  };
 }
 
 describe('aipc run with a Hugging Face id', () => {
@@ -108,7 +122,9 @@ describe('aipc run with a Hugging Face id', () => {
       files: files(path.join(golden, 'phi3-gqa'), WEIGHTS),
     });
     expect(answerOf(await aipc(['run', 'org/tiny@v1', 'Hello', ...ANSWER])).model.revision).toBe(other);
-    expect(answerOf(await aipc(['run', 'org/tiny', 'Hello', ...ANSWER, '--revision', other])).model.revision).toBe(other);
+    expect(answerOf(await aipc(['run', 'org/tiny', 'Hello', ...ANSWER, '--revision', other])).model.revision).toBe(
+      other,
+    );
     expect(answerOf(await aipc(['run', 'org/tiny', 'Hello', ...ANSWER])).model.revision).toBe(main);
     expect(await readdir(path.join(folder, 'aipc', 'conversions'))).toHaveLength(2);
   });
@@ -142,7 +158,9 @@ describe('aipc run with a Hugging Face id', () => {
         return { stallAfterBytes: 100_000 };
       };
     });
-    expect((await aipc(['run', 'org/tiny', 'Hello', ...ANSWER], { kill: { when: half, signal: 'SIGKILL' } })).exitCode).toBeNull();
+    expect(
+      (await aipc(['run', 'org/tiny', 'Hello', ...ANSWER], { kill: { when: half, signal: 'SIGKILL' } })).exitCode,
+    ).toBeNull();
     hub.onFile = () => undefined;
     const list = await aipc(['list', '--json']);
     expect(JSON.parse(list.stdout)).toMatchObject({ local: [{ id: 'org/tiny', isComplete: false }] });
@@ -162,10 +180,10 @@ describe('aipc run with a name', () => {
   });
 
   it('says in two lines what it wanted, from where, and what works, where there is no network', async () => {
-    const endpoint = await closedEndpoint();
-    const startedMs = performance.now();
+    await using dead = await deadEndpoint();
+    const { endpoint } = dead;
     const ended = await aipc(['run', 'phi-3-mini', 'Hello'], { environment: { HF_ENDPOINT: endpoint } });
-    expect(performance.now() - startedMs).toBeLessThan(20_000);
+    expect(dead.connections()).toBeLessThanOrEqual(3); // a person waits
     expect([ended.exitCode, ended.stdout]).toEqual([1, '']);
     const lines = ended.stderr.trimEnd().split('\n');
     expect(lines).toHaveLength(2);
@@ -210,7 +228,9 @@ describe('aipc export with a Hugging Face id', () => {
     const cookbook = ['--task', 'text-generation-with-past', '--weight-format', 'int8', '--trust-remote-code'];
     expect(await aipc(['export', 'openvino', ...model, ...cookbook, ir])).toMatchObject({ exitCode: 0 });
     expect(await aipc(['export', 'onnx', ...model, '--offline', onnx])).toMatchObject({ exitCode: 0 });
-    expect(existsSync(path.join(ir, 'openvino_model.xml')) && existsSync(path.join(onnx, 'genai_config.json'))).toBe(true);
+    expect(existsSync(path.join(ir, 'openvino_model.xml')) && existsSync(path.join(onnx, 'genai_config.json'))).toBe(
+      true,
+    );
   });
 
   it('takes the weights of a name, though a ready-made folder suits better for running', async () => {
@@ -260,7 +280,9 @@ describe('aipc pull, list, show, rm and cache prune', () => {
   it('show says what a name means on each device, and what a repository holds, without fetching weights', async () => {
     const known = await aipc(['show', 'phi-3.5-mini']);
     expect(known.stdout).toMatch(/CPU: OpenVINO's own int4 folder for OpenVINO on the CPU/u);
-    expect(known.stdout).toMatch(/microsoft\/Phi-3\.5-mini-instruct +weights fp16 .*not in this version: position scaling/u);
+    expect(known.stdout).toMatch(
+      /microsoft\/Phi-3\.5-mini-instruct +weights fp16 .*not in this version: position scaling/u,
+    );
     expect(hub.requests).toHaveLength(0);
     hub.publish({ repo: 'org/tiny', files: tiny() });
     const show = await aipc(['show', 'org/tiny', '--json']);
@@ -281,11 +303,27 @@ describe('aipc pull, list, show, rm and cache prune', () => {
 
 describeWithOpenvino('aipc pull for the NPU, emulated', () => {
   it('downloads, converts and compiles; the run after it compiles nothing', async () => {
-    hub.publish({ repo: 'org/deep', files: files(path.join(golden, 'phi3-deep'), [
-      'config.json', 'generation_config.json', 'model.safetensors.index.json',
-      'model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors', ...TOKENIZER,
-    ]) });
-    const npu = ['--device', 'npu', '--ov-config', 'NPUW_DEVICES=CPU', '--max-prompt-tokens', '128', '--min-response-tokens', '64'];
+    hub.publish({
+      repo: 'org/deep',
+      files: files(path.join(golden, 'phi3-deep'), [
+        'config.json',
+        'generation_config.json',
+        'model.safetensors.index.json',
+        'model-00001-of-00002.safetensors',
+        'model-00002-of-00002.safetensors',
+        ...TOKENIZER,
+      ]),
+    });
+    const npu = [
+      '--device',
+      'npu',
+      '--ov-config',
+      'NPUW_DEVICES=CPU',
+      '--max-prompt-tokens',
+      '128',
+      '--min-response-tokens',
+      '64',
+    ];
     const options = { environment: openvinoEnvironment() };
     const pulled = await aipc(['pull', 'org/deep', ...npu], options);
     expect([pulled.exitCode, pulled.stdout]).toEqual([

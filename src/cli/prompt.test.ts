@@ -14,7 +14,7 @@ describe('model and prompt from the arguments', () => {
   });
 
   it('lists the models when none is named', () => {
-    expect(() => splitModelAndPrompt(undefined, undefined)).toThrow(/demo .*smollm2-135m/su);
+    expect(() => splitModelAndPrompt(undefined, undefined)).toThrow(/phi-3-mini-4k .*demo /su);
   });
 
   it('takes the model from AIPC_MODEL and the one argument as the prompt', () => {

@@ -18,12 +18,11 @@ export function splitModelAndPrompt(
 ): { reference: string; prompt: string | undefined } {
   const fallback = process.env['AIPC_MODEL'];
   if (fallback !== undefined && fallback !== '' && promptArgument === undefined) {
-    const isModel =
-      modelArgument !== undefined && (isModelReference(modelArgument) || existsSync(modelArgument));
+    const isModel = modelArgument !== undefined && (isModelReference(modelArgument) || existsSync(modelArgument));
     if (!isModel) return { reference: fallback, prompt: modelArgument };
   }
   if (modelArgument === undefined) {
-    const lines = catalogue.map((entry) => `  ${entry.name.padEnd(14)} ${entry.description} (${entry.license})`);
+    const lines = catalogue.map((entry) => `  ${entry.name.padEnd(17)} ${entry.description} (${entry.license})`);
     throw new CliUsageError(
       `which model? Name one, or set AIPC_MODEL:\n${lines.join('\n')}\n  or a Hugging Face id (OWNER/NAME), a folder of weights, an ONNX or OpenVINO folder, a .gguf file`,
     );

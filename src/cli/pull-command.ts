@@ -67,7 +67,9 @@ function describe(pulled: PulledModel): string {
   const lines = [
     `${id}: ready for ${device.toUpperCase()}${reason === null ? '' : ` (${reason})`}`,
     `downloaded: ${sourcePath}${revision === null ? '' : ` (${revision})`}`,
-    isConverted ? `converted:  ${folder} (${weightFormat ?? 'as it is'}, ${runtime})` : 'converted:  not needed, it runs as it is',
+    isConverted
+      ? `converted:  ${folder} (${weightFormat ?? 'as it is'}, ${runtime})`
+      : 'converted:  not needed, it runs as it is',
     isCompiled ? `compiled:   for ${device}, in aipc's cache` : `compiled:   not needed for ${device}`,
   ];
   return `${lines.join('\n')}\n`;

@@ -52,7 +52,8 @@ async function describeHere(
       signal,
     });
   } catch (error) {
-    const isAbsent = error instanceof AipcError && ['MODEL_NOT_FOUND', 'MODEL_FEATURE_UNSUPPORTED'].includes(error.code);
+    const isAbsent =
+      error instanceof AipcError && ['MODEL_NOT_FOUND', 'MODEL_FEATURE_UNSUPPORTED'].includes(error.code);
     if (isKnown && isAbsent) return undefined;
     throw error;
   }

@@ -64,7 +64,10 @@ const OPENVINO_FP16 = { runtime: 'openvino', weights: { weightFormat: 'fp16' } }
 
 /** What a GPU would leave: aipc does not look into it. */
 async function pretendCompiled(irFolder: string): Promise<string> {
-  const files = { xmlFile: path.join(irFolder, 'openvino_model.xml'), binFile: path.join(irFolder, 'openvino_model.bin') };
+  const files = {
+    xmlFile: path.join(irFolder, 'openvino_model.xml'),
+    binFile: path.join(irFolder, 'openvino_model.bin'),
+  };
   const blobs = path.join(await compiledModelFolder(files), 'gpu.0-0123456789abcdef');
   await mkdir(blobs, { recursive: true });
   await writeFile(path.join(blobs, 'x.blob'), Buffer.alloc(1000));
@@ -107,6 +110,12 @@ describe('the list of local models', () => {
     ]);
     expect(models.every(({ sizeBytes }) => sizeBytes > 0)).toBe(true);
     expect(models.at(-1)?.compiled).toMatchObject([{ device: 'gpu.0', sizeBytes: 1000 }]);
+  });
+
+  it('leaves out what is in the hub’s cache and not for aipc', async () => {
+    const place = await pretendPulled('org/others', null);
+    await writeFile(path.join(place, 'config.json'), JSON.stringify({ model_type: 'bert' }));
+    expect(await listLocalModels()).toEqual([]);
   });
 
   it('says that a download was not finished', async () => {
@@ -213,7 +222,8 @@ describe('pruning the caches', () => {
     for (const place of expected) expect(await kindOfPath(place)).not.toBe('absent');
     expect((await pruneCache()).map((item) => item.path).sort()).toEqual(expected);
     for (const place of expected) expect(await kindOfPath(place)).toBe('absent');
-    for (const place of [...alive, path.join(conversions, 'c.lock')]) expect(await kindOfPath(place)).not.toBe('absent');
+    for (const place of [...alive, path.join(conversions, 'c.lock')])
+      expect(await kindOfPath(place)).not.toBe('absent');
   });
 
   it('removes unfinished downloads of aipc from the hub’s cache, not those of others', async () => {
@@ -231,7 +241,10 @@ describe('pruning the caches', () => {
     const otherRuntime = await convert(weights(source), undefined, '0.0.1');
     const otherExporter = await convert(weights(source), { runtime: 'onnxruntime', weights: { weightFormat: 'int8' } });
     const record = path.join(otherExporter, 'aipc-conversion.json');
-    await writeFile(record, (await readFile(record, 'utf8')).replace(/"exporterVersion": \d+/u, '"exporterVersion": 0'));
+    await writeFile(
+      record,
+      (await readFile(record, 'utf8')).replace(/"exporterVersion": \d+/u, '"exporterVersion": 0'),
+    );
     const copy = path.join(folder, 'copy');
     await cp(TINY, copy, { recursive: true });
     await utimes(path.join(copy, 'model.safetensors'), 1, 1);

@@ -16,6 +16,7 @@ import type { DeviceName } from '../models/catalogue-entry.js';
 import { conversionsFolder, readConversionRecord, type ConversionRecord } from '../models/conversion-cache.js';
 import { isComplete, listRecords, type PullRecord } from '../models/pull-record.js';
 import { findRepoModel, type RepoModel } from '../models/repo-files.js';
+import { readFolderConfig } from '../weights/hugging-face-folder.js';
 import { foldersIn, sizeOfTree } from './disk-usage.js';
 
 export interface CompiledModel {
@@ -80,11 +81,11 @@ async function modelsOfRepo(cached: CachedRepo, records: readonly PullRecord[]):
       if (model !== undefined) found.set(revision.commit, { commit: revision.commit, model, complete: true });
     }
   }
-  return Promise.all(
-    [...found.values()].map(async ({ commit, model, complete }) => {
+  const models = await Promise.all(
+    [...found.values()].map(async ({ commit, model, complete }): Promise<LocalModel> => {
       const place = path.join(folder, 'snapshots', commit, model.path);
       return {
-        kind: 'download' as const,
+        kind: 'download',
         id: model.path === '' ? repo : `${repo}:${model.path}`,
         names: namesOf(repo, model.path),
         format: model.kind,
@@ -99,6 +100,8 @@ async function modelsOfRepo(cached: CachedRepo, records: readonly PullRecord[]):
       };
     }),
   );
+  // The hub's cache may hold much that is not for aipc.
+  return models.filter(({ devices }) => isOwn || devices.length > 0);
 }
 
 function modelIn(repo: string, { files }: CachedRevision): RepoModel | undefined {
@@ -197,8 +200,12 @@ export function isTransient(name: string): boolean {
 
 async function devicesOf(format: RepoModel['kind'], place: string): Promise<readonly DeviceName[]> {
   if (format === 'onnx') return ['cpu'];
-  if (format !== 'openvino') return ALL_DEVICES;
+  if (format === 'gguf') return ALL_DEVICES;
   try {
+    if (format === 'weights') {
+      await readFolderConfig(place);
+      return ALL_DEVICES;
+    }
     return (await devicesForOpenvinoFolder(place)).filter(({ suits }) => suits).map(({ device }) => device);
   } catch (error) {
     if (error instanceof AipcError) return []; // aipc show says what is wrong with it

@@ -56,18 +56,16 @@ interface Candidate extends PrunedItem {
 /** Half-made conversions, half-unpacked wheels, half-removed folders, locks of processes that are gone. */
 async function unfinished(): Promise<readonly Candidate[]> {
   const sources = await foldersIn(path.join(cacheFolder(), 'sources'));
-  const folders = [conversionsFolder(), path.join(cacheFolder(), 'sources'), ...sources];
+  const folders = [conversionsFolder(), ...sources];
   const found: Candidate[] = [];
   for (const folder of folders) {
     for (const name of await namesIn(folder)) {
       const target = path.join(folder, name);
-      if (!isTransient(name) && !/\.lock$|\.partial(?:\.json)?$/u.test(name)) continue;
+      if (!isTransient(name) && !/\.(?:lock|tmp)$|\.partial(?:\.json)?$/u.test(name)) continue;
       if (await isInUse(target, name)) continue;
       const reason = name.endsWith('.lock') ? 'the lock of a process that is gone' : 'left by a process that is gone';
       // A partial download belongs to whoever holds the lock of the file that it becomes.
-      const lock = /\.partial(?:\.json)?$/u.test(name)
-        ? `${target.replace(/\.partial(?:\.json)?$/u, '')}.lock`
-        : null;
+      const lock = /\.partial(?:\.json)?$/u.test(name) ? `${target.replace(/\.partial(?:\.json)?$/u, '')}.lock` : null;
       found.push({ path: target, sizeBytes: await sizeOfTree(target), reason, lock });
     }
   }
@@ -104,7 +102,12 @@ async function unfinishedDownloads(): Promise<readonly Candidate[]> {
       if (hash === undefined) continue;
       const target = path.join(blobs, name);
       const lock = path.join(hubFolder, '.locks', path.basename(folder), `${hash}.aipc.lock`);
-      found.push({ path: target, sizeBytes: await sizeOfTree(target), reason: 'a download that was not finished', lock });
+      found.push({
+        path: target,
+        sizeBytes: await sizeOfTree(target),
+        reason: 'a download that was not finished',
+        lock,
+      });
     }
   }
   return found;

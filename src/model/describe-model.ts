@@ -77,7 +77,7 @@ export async function describeModel(reference: string, options: DescribeModelOpt
   checkChoice('describeModel', 'download', download, ['never', 'if-missing']);
   const request = { device: 'cpu', provider: 'auto' } as const;
   const located = await locateModel(reference, { request, revision, download, signal });
-  if (located.missingBytes > 0 || located.location.startsWith('http')) return describeRemote(located);
+  if (located.missingBytes !== 0) return describeRemote(located);
   const model = await located.fetch();
   switch (model.kind) {
     case 'openvino':

@@ -20,7 +20,17 @@ export interface ExportModelOptions extends WeightOptions {
   readonly signal?: AbortSignal;
 }
 
-const KEYS = ['weightFormat', 'blockSize', 'symmetric', 'accuracyLevel', 'workers', 'revision', 'download', 'onProgress', 'signal'];
+const KEYS = [
+  'weightFormat',
+  'blockSize',
+  'symmetric',
+  'accuracyLevel',
+  'workers',
+  'revision',
+  'download',
+  'onProgress',
+  'signal',
+];
 
 /**
  * Converts a model's weights to `outputFolder`, which must not exist or be empty.

@@ -33,11 +33,11 @@ export async function prepareModel(
   options: LoadModelOptions,
   download: LocateOptions['download'],
 ): Promise<PreparedModel> {
-  const { device = 'auto', provider = 'auto', onProgress, signal } = options;
+  const { device = 'auto', provider = 'auto', revision, onProgress, onWarning, signal } = options;
   const request = sourceRequest({ device, provider, weightFormat: options.weightFormat });
-  const located = await locateModel(reference, { request, revision: options.revision, download, onProgress, signal });
+  const located = await locateModel(reference, { request, revision, download, onProgress, onWarning, signal });
   const target = chooseTarget({ device, provider, kind: located.kind, location: located.location });
-  if (located.missingBytes > 0) {
+  if (located.missingBytes !== 0) {
     // What would end the load in any case is said before gigabytes are fetched.
     if (target.runtime === 'openvino') await openvinoModels.requireRuntime(target, options);
     await requireRoomFor(located, target, options);
@@ -66,7 +66,9 @@ async function requireRoomFor(located: LocatedModel, target: Target, options: Lo
   const room = thisMachine();
   const fits = (entry: CatalogueEntry): boolean => {
     const needed = memoryBytes(entryNeeds(entry, target, options));
-    return entry.parameters < (located.entry?.parameters ?? Infinity) && needed !== undefined && needed <= room.memoryBytes;
+    return (
+      entry.parameters < (located.entry?.parameters ?? Infinity) && needed !== undefined && needed <= room.memoryBytes
+    );
   };
   const request = sourceRequest({ ...target, provider: 'auto', weightFormat: undefined });
   const smaller = catalogue.filter((entry) => servesDevice(entry, request) && fits(entry)).map(({ name }) => name);
@@ -82,7 +84,7 @@ async function needsOf(located: LocatedModel, target: Target, options: LoadModel
   const common = {
     id,
     runtime: target.runtime,
-    downloadBytes: missingBytes,
+    downloadBytes: missingBytes ?? 0, // not known: the transfer itself checks the room for it
     downloadFolder: fetchFolder ?? conversionsFolder(),
   };
   if (kind !== 'weights') {

@@ -2,7 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { conversionBytes, memoryBytes, requireRoom, thisMachine, type MachineRoom, type ModelNeeds } from './requirements.js';
+import {
+  conversionBytes,
+  memoryBytes,
+  requireRoom,
+  thisMachine,
+  type MachineRoom,
+  type ModelNeeds,
+} from './requirements.js';
 
 const GB = 1e9;
 const PHI_3_MINI: ModelNeeds = {
@@ -22,7 +29,10 @@ const CONVERTED: ModelNeeds = {
 };
 
 /** Free bytes by folder; folders of the same number share a disk. */
-function machine(memory: number, disks: Readonly<Record<string, readonly [id: number, freeBytes: number]>>): MachineRoom {
+function machine(
+  memory: number,
+  disks: Readonly<Record<string, readonly [id: number, freeBytes: number]>>,
+): MachineRoom {
   return {
     memoryBytes: memory,
     diskOf: (folder) => {
@@ -58,7 +68,13 @@ describe('what a model takes of the machine', () => {
   it.each([
     ['the download', PHI_3_MINI, machine(16 * GB, { '/hub': [1, 2 * GB] }), 2.72 * GB, 2 * GB],
     ['the conversion', CONVERTED, machine(16 * GB, { '/hub': [1, 8 * GB], '/aipc': [2, 2 * GB] }), 2.9 * GB, 2 * GB],
-    ['both on one disk', CONVERTED, machine(16 * GB, { '/hub': [1, 9 * GB], '/aipc': [1, 9 * GB] }), 10.54 * GB, 9 * GB],
+    [
+      'both on one disk',
+      CONVERTED,
+      machine(16 * GB, { '/hub': [1, 9 * GB], '/aipc': [1, 9 * GB] }),
+      10.54 * GB,
+      9 * GB,
+    ],
   ])('refuses a disk without room for %s', async (_, needs, room, neededBytes, availableBytes) => {
     await expect(requireRoom(needs, room, ['smollm2-135m'])).rejects.toMatchObject({
       code: 'DISK_INSUFFICIENT',
@@ -89,9 +105,10 @@ describe('what a model takes of the machine', () => {
   it('looks at the disk of a folder that is not there yet', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'aipc-room-'));
     try {
-      const { diskOf, memoryBytes: memory } = thisMachine();
-      expect(memory).toBeGreaterThan(0);
-      expect((await diskOf(path.join(folder, 'a', 'b'))).id).toBe((await diskOf(folder)).id);
+      const machineRoom = thisMachine();
+      expect(machineRoom.memoryBytes).toBeGreaterThan(0);
+      const [below, itself] = [path.join(folder, 'a', 'b'), folder];
+      expect((await machineRoom.diskOf(below)).id).toBe((await machineRoom.diskOf(itself)).id);
     } finally {
       await rm(folder, { recursive: true });
     }

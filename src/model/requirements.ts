@@ -48,7 +48,11 @@ const BYTES_PER_WEIGHT: Readonly<Record<ModelNeeds['runtime'], Readonly<Record<W
 };
 
 /** How much a conversion takes on the disk, about. */
-export function conversionBytes(parameters: number, weightFormat: WeightFormat, runtime: ModelNeeds['runtime']): number {
+export function conversionBytes(
+  parameters: number,
+  weightFormat: WeightFormat,
+  runtime: ModelNeeds['runtime'],
+): number {
   return Math.ceil(parameters * BYTES_PER_WEIGHT[runtime][weightFormat]);
 }
 
@@ -103,7 +107,14 @@ function requireMachineMemory(needs: ModelNeeds, room: MachineRoom, smaller: rea
     `${id}${contextTokens === null ? '' : ` with a context of ${contextTokens} tokens`} needs ${formatBytes(neededBytes)} of memory; ` +
       `this machine has ${formatBytes(room.memoryBytes)}, of which ${formatBytes(MEMORY_RESERVE_BYTES)} stay for others. ` +
       `Nothing was fetched. ${remedies.join(' ')}`.trimEnd(),
-    { details: { neededBytes, memoryBytes: room.memoryBytes, reserveBytes: MEMORY_RESERVE_BYTES, fitsContextTokens: fits > 0 ? fits : null } },
+    {
+      details: {
+        neededBytes,
+        memoryBytes: room.memoryBytes,
+        reserveBytes: MEMORY_RESERVE_BYTES,
+        fitsContextTokens: fits > 0 ? fits : null,
+      },
+    },
   );
 }
 

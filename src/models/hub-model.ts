@@ -27,6 +27,8 @@ export interface HubModelOptions {
   /** What is wanted of it, in words, for messages. */
   readonly wanted: string;
   readonly onProgress?: OnLoadProgress | undefined;
+  /** Told where what is here is used because the hub cannot be asked. */
+  readonly onWarning?: ((message: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,13 +72,15 @@ export async function locateHubModel(reference: HubReference, options: HubModelO
     const record = await findComplete(key);
     if (record !== undefined) return fromRecord(record, settings);
   }
-  if (options.download === 'never' || settings.offline) return locateInCache(reference, revision, settings, options);
+  if (options.download === 'never') return locateInCache(reference, revision, settings, options);
   try {
     return await locateInHub(reference, revision, settings, options);
   } catch (error) {
     options.signal?.throwIfAborted();
     if (!(error instanceof AipcError) || error.code !== 'SOURCE_UNREACHABLE') throw error;
-    return locateInCache(reference, revision, settings, options, error);
+    const found = await locateInCache(reference, revision, settings, options, error);
+    options.onWarning?.(`${options.id}: what is on this machine is used. ${error.message}`);
+    return found;
   }
 }
 

