@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeWithOpenvino, openvinoEnvironment } from '../../test/openvino.js';
 import { startHubServer, testBytes, type HubServer, type TestFile } from '../hub/testing/hub-server.js';
@@ -279,7 +280,7 @@ describe('aipc pull, list, show, rm and cache prune', () => {
 
   it('show says what a name means on each device, and what a repository holds, without fetching weights', async () => {
     const known = await aipc(['show', 'phi-3.5-mini']);
-    expect(known.stdout).toMatch(/CPU: OpenVINO's own int4 folder for OpenVINO on the CPU/u);
+    expect(known.stdout).toMatch(/CPU: Intel's own int4 folder for OpenVINO on the CPU/u);
     expect(known.stdout).toMatch(
       /microsoft\/Phi-3\.5-mini-instruct +weights fp16 .*not in this version: position scaling/u,
     );
@@ -298,6 +299,33 @@ describe('aipc pull, list, show, rm and cache prune', () => {
     expect(existsSync(left)).toBe(true);
     await aipc(['cache', 'prune']);
     expect(existsSync(left)).toBe(false);
+  });
+});
+
+describeWithOpenvino('aipc run with a name, on OpenVINO', () => {
+  it('takes the folder that Intel publishes for the device, and runs it as it is', async () => {
+    const source = path.join(contract, 'optimum-int4-sym-channel');
+    const configs = ['config.json', 'generation_config.json', 'openvino_config.json', 'chat_template.jinja'];
+    const rest = [...configs, 'openvino_model.bin', ...TOKENIZER];
+    const xml = gunzipSync(readFileSync(path.join(source, 'openvino_model.xml.gz')));
+    const wanted = [...files(source, rest), { path: 'openvino_model.xml', content: xml }];
+    hub.publish({
+      repo: 'OpenVINO/Phi-3-mini-4k-instruct-int4-ov',
+      files: [...wanted, { path: 'openvino_tokenizer.bin', content: testBytes(1000), lfs: true }],
+    });
+    const args = ['run', 'phi-3-mini', 'Hello', ...ANSWER, '--provider', 'openvino', '--weight-format', 'int4'];
+    const { model } = answerOf(await aipc(args, { environment: openvinoEnvironment() }));
+    expect(model).toMatchObject({ id: 'phi-3-mini-4k', weightFormat: 'int4' });
+    expect([...fetched()].sort()).toEqual(wanted.map((file) => file.path).sort());
+    expect(existsSync(path.join(folder, 'aipc', 'conversions'))).toBe(false);
+  });
+
+  it('says that OpenVINO is missing before anything large is fetched for it', async () => {
+    hub.publish({ repo: 'org/tiny', files: tiny() });
+    const nowhere = { OPENVINO_LIB_DIR: path.join(folder, 'nowhere') };
+    const ended = await aipc(['run', 'org/tiny', 'Hello', '--device', 'npu'], { environment: nowhere });
+    expect([ended.exitCode, ended.stderr]).toEqual([1, expect.stringContaining('RUNTIME_LIBRARY_NOT_FOUND') as string]);
+    expect(fetched()).not.toContain('model.safetensors');
   });
 });
 

@@ -68,7 +68,7 @@ function formatEntry(entry: CatalogueDescription): string {
     const sizes = [
       `download ${formatSize(downloadBytes)}`,
       ...(convertedBytes === null ? [] : [`converted about ${formatSize(convertedBytes)}`]),
-      ...(memoryBytes === null ? [] : [`memory with the whole context about ${formatSize(memoryBytes)}`]),
+      ...(memoryBytes === null ? [] : [`memory to load it about ${formatSize(memoryBytes)}`]),
     ];
     return `${device.toUpperCase()}: ${reason}; ${sizes.join(', ')}`;
   });

@@ -131,7 +131,7 @@ export interface DeviceChoice {
   readonly downloadBytes: number | null;
   /** Of the conversion, about; null: none is made. */
   readonly convertedBytes: number | null;
-  /** With the whole context, about; null: not known. */
+  /** To load it, with the context as far as the runtime claims that at once, about; null: not known. */
   readonly memoryBytes: number | null;
 }
 

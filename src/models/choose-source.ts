@@ -10,7 +10,6 @@ import {
   SUPPORTED_FEATURES,
   type CatalogueEntry,
   type DeviceName,
-  type HubSource,
   type ModelFeature,
   type ModelSource,
 } from './catalogue-entry.js';
@@ -74,7 +73,7 @@ function rank(
     return [
       ...readyMade.map((source) => {
         const { weightFormat } = source;
-        const reason = `${ownerOf(source)}'s own ${weightFormat} folder ${on}`;
+        const reason = `${makerOf(source)}'s own ${weightFormat} folder ${on}`;
         return { source, runtime, weightFormat, converts: false, reason };
       }),
       ...convertible.map((source) => {
@@ -105,8 +104,12 @@ function missing(source: ModelSource, supported: readonly ModelFeature[]): reado
   return source.kind === 'hub' ? source.needs.filter((feature) => !supported.includes(feature)) : [];
 }
 
-function ownerOf(source: ModelSource): string {
-  return source.kind === 'hub' ? (source.repo.split('/')[0] ?? source.repo) : 'aipc';
+/** Owners of repositories, as people know them. */
+const MAKERS: Readonly<Record<string, string>> = { OpenVINO: 'Intel', microsoft: 'Microsoft' };
+
+function makerOf(source: ModelSource): string {
+  const owner = source.kind === 'hub' ? (source.repo.split('/')[0] ?? source.repo) : 'aipc';
+  return MAKERS[owner] ?? owner;
 }
 
 function describeOrigin(source: ModelSource): string {
@@ -158,14 +161,15 @@ function refusal(
   request: SourceRequest,
   supported: readonly ModelFeature[],
 ): UnsupportedError {
+  const { device, provider, weightsOnly = false } = request;
+  const runtimes = runtimesFor(request);
   const relevant = entry.sources.filter(
-    (source): source is HubSource => source.kind === 'hub' && source.provider !== 'dml' && source.provider !== 'cuda',
+    (source) => isConvertible(source) || runtimes.some((runtime) => isReadyMade(source, runtime, request)),
   );
   const lacking = [...new Set(relevant.flatMap((source) => missing(source, supported)))];
   const why = lacking.map((feature) => MODEL_FEATURES[feature]).join('; ');
   const format = request.weightFormat === undefined ? '' : ` in ${request.weightFormat}`;
-  const instead = waysToRun(entry, supported).map(({ device }) => `--device ${device}`);
-  const { device, provider } = request;
+  const instead = waysToRun(entry, supported).map((way) => `--device ${way.device}`);
   const other = catalogue.find((candidate) => rank(candidate, { device, provider }, supported).length > 0);
   const remedy =
     instead.length > 0
@@ -173,8 +177,8 @@ function refusal(
       : 'An OpenVINO folder of it, made by optimum-cli, runs: give its path';
   return new UnsupportedError(
     'MODEL_FEATURE_UNSUPPORTED',
-    `This version of aipc does not ${request.weightsOnly === true ? 'convert' : 'run'} ${entry.name}${format} for the ` +
-      `${device.toUpperCase()}${provider === 'auto' ? '' : ` with the provider ${provider}`}` +
+    `This version of aipc does not ${weightsOnly ? 'convert' : 'run'} ${entry.name}${format}` +
+      `${weightsOnly ? '' : ` on the ${device.toUpperCase()}`}${provider === 'auto' ? '' : ` with the provider ${provider}`}` +
       `${why === '' ? ': there is no source of it that does' : `, which would take ${why}`}. Nothing was fetched. ` +
       `${remedy}${other === undefined ? '' : `; ${other.name} runs there`}.`,
     {
