@@ -29,8 +29,8 @@ export function renderTimeLimitMs(messages: readonly { readonly content: string 
   return Math.ceil(RENDER_TIME_LIMIT_MS + (characters / 1000) * RENDER_TIME_PER_1000_CHARACTERS_MS);
 }
 
-/** How much longer than the render limit the parent waits before it kills the process. */
-export const KILL_GRACE_MS = 250;
+/** How much longer than the render limit the parent waits before it kills the process, which may be starved meanwhile. */
+export const KILL_GRACE_MS = 1000;
 
 /** For the process to start: some hundred milliseconds, more on a busy machine. */
 export const START_TIME_LIMIT_MS = 30_000;
