@@ -1,8 +1,9 @@
 /** A server, or a cache, that wants files where none belong: nothing is written outside of the cache. */
-import { lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { fetchSnapshot } from './fetch-snapshot.js';
+import { removeCachedRepo } from './remove-cached-repo.js';
 import { hubSettings } from './settings.js';
 import { blobsOf, everything, REPO, scratchHub } from './testing/scratch-hub.js';
 
@@ -107,6 +108,22 @@ describe.skipIf(process.platform === 'win32')('a link in the cache that leads ou
     expect(await readFile(path.join(treasure, 'file'), 'utf8')).toBe('mine   ');
     if (where(commit, blob).startsWith('blobs') && !link.endsWith(blob)) return; // gone with the download
     expect((await lstat(link)).isSymbolicLink()).toBe(link.includes('snapshots'));
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('removing a model [needs links]', () => {
+  it.each(['', 'blobs', 'refs', 'snapshots'])('follows no link, as models--maker--tiny-model/%s', async (part) => {
+    hub.server.publish({ repo: REPO, files: [file] });
+    await fetchSnapshot(everything(hub));
+    const folder = path.join(hub.cache, 'models--maker--tiny-model', part);
+    const elsewhere = path.join(hub.outside, 'elsewhere');
+    await rename(folder, elsewhere);
+    await symlink(elsewhere, folder);
+    const before = await readdir(elsewhere, { recursive: true });
+    await expect(removeCachedRepo({ repo: REPO, settings: hub.settings })).rejects.toMatchObject({
+      code: 'FILE_MALFORMED',
+    });
+    expect(await readdir(elsewhere, { recursive: true })).toEqual(before);
   });
 });
 

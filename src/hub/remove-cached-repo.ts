@@ -1,9 +1,10 @@
 /**
  * Takes models out of Hugging Face's cache: what no other revision needs. It asks nobody whether that is wanted.
  */
-import { rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { NotFoundError } from '../errors.js';
+import { ModelFormatError, NotFoundError } from '../errors.js';
+import { hasErrorCode } from '../file-system.js';
 import { repoFolderName } from './cache-paths.js';
 import { checkRepoId } from './names.js';
 import { contentOf, scanRepo, type CachedRepo, type CachedRevision } from './scan-cache.js';
@@ -18,20 +19,23 @@ export interface RemoveCachedRepoOptions {
   readonly settings?: HubSettings | undefined;
 }
 
+/** Of a repository's folder; first the names by which others find it. */
+const PARTS = ['refs', 'trees', 'snapshots', '.no_exist', 'blobs'] as const;
+
 /**
  * The bytes that were freed. Other revisions keep their files. Killed on the way, it leaves revisions that are whole or
  * not there for those who look them up by name; the same call then removes the rest. Throws MODEL_NOT_FOUND where the
- * repository or a revision is not cached, OPTION_INVALID.
+ * repository or a revision is not cached, FILE_MALFORMED where a link leads elsewhere, OPTION_INVALID.
  */
 export async function removeCachedRepo(options: RemoveCachedRepoOptions): Promise<number> {
   const repo = checkRepoId('removeCachedRepo', options.repo);
   const { cacheFolder } = options.settings ?? hubSettings();
   const cached = await scanRepo(cacheFolder, repo);
+  for (const part of ['', ...PARTS]) await refuseLink(path.join(cached.folder, part));
   if (cached.revisions.length === 0 && cached.sizeBytes === 0) throw notCached(repo, cacheFolder);
   const removed = revisionsOf(cached, options.revisions, cacheFolder);
   if (removed.length === cached.revisions.length) {
-    // First the names by which others find it.
-    for (const part of ['refs', 'trees', 'snapshots', 'blobs', '']) {
+    for (const part of [...PARTS, '']) {
       await rm(path.join(cached.folder, part), { recursive: true, force: true });
     }
     await rm(path.join(cacheFolder, '.locks', repoFolderName(repo)), { recursive: true, force: true });
@@ -75,6 +79,20 @@ async function removeRevision(
   await rm(path.join(folder, '.no_exist', revision.commit), { recursive: true, force: true });
   await rm(path.join(folder, 'trees', `${revision.commit}.json`), { force: true });
   for (const ref of revision.refs) await rm(path.join(folder, 'refs', ref), { force: true });
+}
+
+/** Throws FILE_MALFORMED: what a folder that is linked from elsewhere holds may be more than this cache's. */
+async function refuseLink(folder: string): Promise<void> {
+  const found = await lstat(folder).catch((error: unknown) => {
+    if (hasErrorCode(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (found?.isSymbolicLink() !== true) return;
+  throw new ModelFormatError(
+    'FILE_MALFORMED',
+    `${folder} is a link; what it leads to is not removed. Remove it yourself if nobody else needs it.`,
+    { details: { folder } },
+  );
 }
 
 function notCached(what: string, cacheFolder: string): NotFoundError {

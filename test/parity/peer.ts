@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 
-async function ask(script: string, request: object): Promise<unknown> {
+async function ask(script: string, request: object, environment: NodeJS.ProcessEnv = {}): Promise<unknown> {
   const python = process.env['AIPC_PARITY_PYTHON'];
   if (python === undefined) throw new Error('Start the parity tests with `npm run test:parity`: it prepares Python.');
-  const child = spawn(python, ['-X', 'utf8', path.join('test', 'parity', script)]);
+  const child = spawn(python, ['-X', 'utf8', path.join('test', 'parity', script)], {
+    env: { ...process.env, ...environment },
+  });
   child.stdin.end(JSON.stringify(request));
   const closed = once(child, 'close') as Promise<[number | null]>;
   const [output, complaint, [code]] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
@@ -108,4 +110,33 @@ export async function askTokenizers(
   ids: readonly (readonly number[])[],
 ): Promise<TokenizersAnswers> {
   return (await ask('tokenizers_peer.py', { file, texts, ids })) as TokenizersAnswers;
+}
+
+export interface HuggingFaceHubRequest {
+  readonly action: 'snapshot' | 'file' | 'scan';
+  readonly repo: string;
+  /** Of the one file. */
+  readonly path?: string;
+  /** Passed on to snapshot_download or hf_hub_download. */
+  readonly options?: Readonly<Record<string, string | boolean>>;
+}
+
+export interface HuggingFaceHubAnswer {
+  readonly version: string;
+  /** snapshot: where, and the sizes of its files in bytes. */
+  readonly folder?: string;
+  readonly files?: Readonly<Record<string, number>>;
+  /** file: where. */
+  readonly file?: string;
+  /** scan: what is cached, by repository, and what is wrong with it. */
+  readonly repos?: Readonly<Record<string, { readonly sizeBytes: number; readonly commits: readonly string[] }>>;
+  readonly warnings?: readonly string[];
+}
+
+/** Hugging Face's own library on a cache and a server that `environment` names. */
+export async function askHuggingFaceHub(
+  request: HuggingFaceHubRequest,
+  environment: Readonly<Record<string, string>>,
+): Promise<HuggingFaceHubAnswer> {
+  return (await ask('hub_peer.py', request, environment)) as HuggingFaceHubAnswer;
 }
