@@ -25,8 +25,9 @@ export function listCommand(): Command {
 
 function formatCatalogue(known: readonly CatalogueDescription[], local: readonly LocalModel[]): string {
   const rows = known.map(({ name, aliases, license, parameters, contextTokens, choices }) => {
-    const downloads = choices.map(({ reason, downloadBytes }) => (reason === null ? '-' : formatSize(downloadBytes)));
-    const here = local.some((model) => model.names.includes(name)) || downloads[0] === formatSize(0) ? 'here' : '';
+    const downloads = choices.map(({ reason, downloadBytes }) => (reason === null ? '-' : formatDownload(downloadBytes)));
+    const isBuiltIn = choices.some(({ downloadBytes }) => downloadBytes === 0);
+    const here = isBuiltIn ? 'built in' : local.some((model) => model.names.includes(name)) ? 'here' : '';
     return [
       [name, ...aliases].join(', '),
       formatCount(parameters),
@@ -37,7 +38,15 @@ function formatCatalogue(known: readonly CatalogueDescription[], local: readonly
     ];
   });
   const header = ['NAME', 'WEIGHTS', 'CONTEXT', 'LICENCE', 'CPU', 'GPU', 'NPU', ''];
-  return `${formatTable([header, ...rows])}CPU, GPU, NPU: what a first run there downloads; -: not in this version (aipc show NAME says why)\n`;
+  const legend =
+    'CPU, GPU, NPU: what a first run there downloads (?: the hub says when it is asked); ' +
+    '-: not in this version (aipc show NAME says why)\n';
+  return formatTable([header, ...rows]) + legend;
+}
+
+/** Nothing is downloaded of a model that comes with aipc. */
+function formatDownload(bytes: number | null): string {
+  return bytes === 0 ? '0' : formatSize(bytes);
 }
 
 function formatLocal(local: readonly LocalModel[]): string {

@@ -66,7 +66,7 @@ function formatEntry(entry: CatalogueDescription): string {
   const ways = choices.map(({ device, reason, downloadBytes, convertedBytes, memoryBytes }) => {
     if (reason === null) return `${device.toUpperCase()}: not in this version of aipc`;
     const sizes = [
-      `download ${formatSize(downloadBytes)}`,
+      downloadBytes === null ? 'the hub says how much is to download' : `download ${formatSize(downloadBytes)}`,
       ...(convertedBytes === null ? [] : [`converted about ${formatSize(convertedBytes)}`]),
       ...(memoryBytes === null ? [] : [`memory to load it about ${formatSize(memoryBytes)}`]),
     ];
