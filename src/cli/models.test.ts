@@ -76,7 +76,7 @@ interface JsonAnswer {
 }
 
 function answerOf({ exitCode, stdout, stderr }: Ended): JsonAnswer {
-  expect([exitCode, stderr.replace(/^(?:convert|download) .*\n/gmu, '')]).toEqual([0, '']);
+  expect([exitCode, stderr.replace(/^(?:compile|convert|download) .*\n/gmu, '')]).toEqual([0, '']);
   return JSON.parse(stdout) as JsonAnswer;
 }
 
