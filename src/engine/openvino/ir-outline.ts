@@ -8,6 +8,7 @@ import path from 'node:path';
 import { ModelFormatError, NotFoundError, UnsupportedError } from '../../errors.js';
 import { MAX_VOCABULARY_SIZE } from '../model-json.js';
 import { readIrXml, type IrConstant, type IrLayer, type IrXml } from './ir-xml.js';
+import { checkInputs } from './ir-arity.js';
 import { checkGraph } from './ir-graph.js';
 import { describeWeights, type IrWeights } from './ir-weights.js';
 
@@ -68,6 +69,7 @@ export async function readIr(folder: string, xmlName: string): Promise<{ xml: Ir
     );
   }
   checkGraph(xml);
+  checkInputs(xml);
   const binFile = path.join(folder, MODEL_BIN);
   const binBytes = await checkBin(xml, binFile);
   const layers = [...xml.layers.values()];
