@@ -132,7 +132,7 @@ describeWithOpenvino('the cache of compiled models', () => {
     const others = [
       { api: { ...api, buildNumber: '2027.0.0' }, outline, device: 'GPU' },
       { api, outline, device: 'GPU.1' },
-      { api, outline: { ...outline, binBytes: 1 }, device: 'GPU' },
+      { api, outline: { ...outline, binFile: outline.xmlFile }, device: 'GPU' }, // a .bin of another size
     ];
     const folders = [own];
     for (const other of others) {
