@@ -25,7 +25,9 @@ export function listCommand(): Command {
 
 function formatCatalogue(known: readonly CatalogueDescription[], local: readonly LocalModel[]): string {
   const rows = known.map(({ name, aliases, license, parameters, contextTokens, choices }) => {
-    const downloads = choices.map(({ reason, downloadBytes }) => (reason === null ? '-' : formatDownload(downloadBytes)));
+    const downloads = choices.map(({ reason, downloadBytes }) =>
+      reason === null ? '-' : formatDownload(downloadBytes),
+    );
     const isBuiltIn = choices.some(({ downloadBytes }) => downloadBytes === 0);
     const here = isBuiltIn ? 'built in' : local.some((model) => model.names.includes(name)) ? 'here' : '';
     return [
