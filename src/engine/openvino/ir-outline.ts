@@ -7,7 +7,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelFormatError, NotFoundError, UnsupportedError } from '../../errors.js';
 import { MAX_VOCABULARY_SIZE } from '../model-json.js';
-import { checkSlices } from './ir-slices.js';
+import { checkShapes } from './ir-shapes.js';
 import { readIrXml, type IrConstant, type IrLayer, type IrXml } from './ir-xml.js';
 import { checkInputs } from './ir-arity.js';
 import { checkGraph } from './ir-graph.js';
@@ -73,7 +73,7 @@ export async function readIr(folder: string, xmlName: string): Promise<{ xml: Ir
   checkInputs(xml);
   const binFile = path.join(folder, MODEL_BIN);
   const binBytes = await checkBin(xml, binFile);
-  await checkSlices(xml, binFile);
+  await checkShapes(xml, binFile);
   const layers = [...xml.layers.values()];
   const states = readStates(xml, layers);
   const weights = describeWeights(xml);
