@@ -95,7 +95,7 @@ const EVERY_VALUE = {
 
 const F32 = 0;
 const Q4_1 = 3;
-const Q6_K = 14;
+const Q3_K = 11;
 const tensor = (over: Partial<GgufTestTensor> = {}): GgufTestTensor => ({
   name: 'a',
   dimensions: [4],
@@ -129,7 +129,7 @@ describe('readGgufHead', () => {
       tensors: [
         { name: 'matrix', dimensions: [32, 3], type: Q4_1, offset: 64 },
         { name: 'vector', dimensions: [4], type: F32, offset: 0 },
-        { name: 'unreadable', dimensions: [256], type: Q6_K, offset: 128 },
+        { name: 'unreadable', dimensions: [256], type: Q3_K, offset: 128 },
       ],
       data: new Uint8Array(128 + 210),
     });
@@ -138,7 +138,7 @@ describe('readGgufHead', () => {
     expect((await read(file)).tensors).toEqual([
       { name: 'matrix', shape: [3, 32], typeName: 'Q4_1', dtype: 'Q4_1', offsetBytes: start + 64 },
       { name: 'vector', shape: [4], typeName: 'F32', dtype: 'F32', offsetBytes: start },
-      { name: 'unreadable', shape: [256], typeName: 'Q6_K', dtype: null, offsetBytes: start + 128 },
+      { name: 'unreadable', shape: [256], typeName: 'Q3_K', dtype: null, offsetBytes: start + 128 },
     ]);
   });
 

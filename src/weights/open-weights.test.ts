@@ -267,12 +267,19 @@ describe('openWeights', () => {
     });
   };
   it.each<[string, GgufTestTensor[], string, RegExp]>([
-    [
-      'a type that is not read, naming types that are',
-      [{ name: 'token_embd.weight', dimensions: [256, 1], type: 14, offset: 0 }],
+    ...(
+      [
+        ['Q2_K', 10],
+        ['Q3_K', 11],
+        ['IQ3_S', 21],
+        ['IQ4_XS', 23],
+      ] as const
+    ).map(([name, type]): [string, GgufTestTensor[], string, RegExp] => [
+      `the type ${name}, naming it and types that are read`,
+      [{ name: 'token_embd.weight', dimensions: [256, 1], type, offset: 0 }],
       'DTYPE_UNSUPPORTED',
-      /"token_embd.weight" is stored as Q6_K.*safetensors, or a GGUF file of type F16/,
-    ],
+      new RegExp(`"token_embd.weight" is stored as ${name}.*safetensors, or a GGUF file of another type: Q4_K_M.*Q6_K`),
+    ]),
     [
       'a quantised vector',
       [

@@ -173,7 +173,7 @@ function readableType(where: string, found: StoredTensor, isVector: boolean): DT
   throw new UnsupportedError(
     'DTYPE_UNSUPPORTED',
     `${where}: the tensor ${quoted(found.name)} is stored as ${found.typeName}${isVector ? ' (a vector)' : ''}, which aipc does not read. ` +
-      `Take the model's safetensors, or a GGUF file of type F16, BF16, Q8_0, Q4_0 or Q4_1.`,
+      `Take the model's safetensors, or a GGUF file of another type: Q4_K_M, Q5_K_M, Q6_K, Q8_0 or F16 (aipc reads ${supported.join(', ')}).`,
     { details: { tensor: found.name, type: found.typeName, supported } },
   );
 }

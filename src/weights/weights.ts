@@ -4,8 +4,9 @@
  * It does not quantise, does not keep a file in memory and does not know any runtime.
  */
 
-/** Storage types that can be read. Block types (Q*) are GGML's, 32 values to a block. */
-export type DType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' | 'Q4_1';
+/** Storage types that can be read. Block types (Q*) are GGML's, 32 values to a block, those of _K 256. */
+export type DType =
+  ('F32' | 'F16' | 'BF16') | ('Q8_0' | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1') | ('Q4_K' | 'Q5_K' | 'Q6_K');
 
 export type Architecture = 'phi3' | 'llama';
 

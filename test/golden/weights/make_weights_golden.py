@@ -40,14 +40,13 @@ def sha256(array):
 def block_cases(rng):
     """Random blocks, blocks whose f16 scales are the awkward ones, and real ones if there is a file."""
     scales = np.array([0x0000, 0x8000, 0x0001, 0x83FF, 0x0400, 0x3C00, 0x7BFF, 0xFBFF], np.uint16)  # finite
-    for qtype in (Q.Q8_0, Q.Q4_0, Q.Q4_1):
+    for qtype in (Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q4_K, Q.Q5_K, Q.Q6_K):
         _, size = gguf.GGML_QUANT_SIZES[qtype]
-        blocks = rng.integers(0, 256, (24, size), np.uint8)
-        blocks[:8, :2] = scales.view(np.uint8).reshape(8, 2)
-        blocks[8:, 1] &= 0xBF  # exponents below 16: no infinity or NaN
-        if qtype == Q.Q4_1:
-            blocks[:8, 2:4] = scales[::-1].copy().view(np.uint8).reshape(8, 2)
-            blocks[8:, 3] &= 0xBF
+        blocks = rng.integers(0, 256, (24 if size < 100 else 12, size), np.uint8)
+        # exponents below 16: no infinity or NaN
+        for at in {Q.Q6_K: [208], Q.Q4_1: [0, 2], Q.Q5_1: [0, 2], Q.Q4_K: [0, 2], Q.Q5_K: [0, 2]}.get(qtype, [0]):
+            blocks[8:, at + 1] &= 0xBF
+            blocks[:8, at : at + 2] = (scales[::-1] if at == 2 else scales).copy().view(np.uint8).reshape(8, 2)
         yield qtype.name, "random and extreme scales", blocks, quants.dequantize(blocks, qtype)
     f16 = np.concatenate([scales, [0x7C00, 0xFC00, 0x3555, 0x0200, 0x03FF], rng.integers(0, 0x7C00, 51)])
     f16 = f16.astype(np.uint16)
