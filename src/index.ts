@@ -15,6 +15,21 @@ export type { ExportSummary } from './convert/onnx/export-onnx.js';
 export type { ExportOpenvinoSummary } from './convert/openvino/export-openvino.js';
 export type { GroupSizeFallback, OpenvinoRecipe } from './convert/openvino/recipe.js';
 export type { WeightFormat } from './convert/recipe.js';
+export type {
+  Accelerator,
+  CoreCounts,
+  CpuDevice,
+  DeviceId,
+  DeviceVendor,
+  DriverFacts,
+  Fact,
+  InstructionSet,
+  Machine,
+  MachineMemory,
+  NotAvailable,
+} from './devices/device.js';
+export type { Measurement } from './devices/measurement.js';
+export type { DrivenDevice, ProviderName, ProviderStatus } from './devices/provider.js';
 export { ChatSession, type ChatOptions } from './model/chat-session.js';
 export { exportModel, type ExportModelOptions } from './model/export-model.js';
 export {
