@@ -94,6 +94,13 @@ export function describeDecoder(
   location: string,
 ): Decoder {
   const { hiddenSize, intermediateSize, headCount, kvHeadCount, headSize, vocabularySize } = config;
+  if (config.longRope !== null) {
+    throw new UnsupportedError(
+      'MODEL_FEATURE_UNSUPPORTED',
+      `${location}: the model scales positions (longrope), which this version cannot export yet.`,
+      { details: { location } },
+    );
+  }
   const used = new Set<string>();
 
   const take = (name: string, shape: readonly number[]): string => {

@@ -14,6 +14,7 @@ const PHI3: ModelConfig = {
   headSize: 96,
   rotarySize: 72,
   ropeTheta: 10_000,
+  longRope: null,
   rmsNormEpsilon: 1e-5,
   contextTokens: 4096,
   slidingWindow: 2047,
@@ -37,10 +38,20 @@ const LLAMA: ModelConfig = {
   padTokenId: null,
 };
 
+const LONG: ModelConfig = {
+  ...PHI3,
+  contextTokens: 131_072,
+  rotarySize: 4,
+  headSize: 4,
+  hiddenSize: 128,
+  longRope: { originalContextTokens: 4096, shortFactors: [1, 1.5], longFactors: [1.25, 60], attentionFactor: 1.19 },
+};
+
 describe('configJson and generationConfigJson', () => {
   it.each([
     ['Phi-3', PHI3],
     ['Llama', LLAMA],
+    ['Phi-3 with longrope', LONG],
     ['Phi-3 without a window or end token', { ...PHI3, rotarySize: 96, slidingWindow: null, eosTokenIds: [] }],
   ])('say all that the config holds, as a Hugging Face folder would (%s)', (_, config) => {
     const files = [configJson(config), generationConfigJson(config)].map(

@@ -2,7 +2,7 @@
  * config.json and generation_config.json for a model that comes without them (a .gguf file), as transformers writes them.
  * It reads no file.
  */
-import type { ModelConfig } from '../weights/weights.js';
+import type { LongRope, ModelConfig } from '../weights/weights.js';
 
 const CLASS_NAMES = { phi3: 'Phi3ForCausalLM', llama: 'LlamaForCausalLM' } as const;
 
@@ -24,17 +24,29 @@ export function configJson(config: ModelConfig): object {
     num_hidden_layers: config.layerCount,
     num_key_value_heads: config.kvHeadCount,
     ...(architecture === 'phi3'
-      ? { original_max_position_embeddings: config.contextTokens, sliding_window: config.slidingWindow }
+      ? {
+          original_max_position_embeddings: config.longRope?.originalContextTokens ?? config.contextTokens,
+          sliding_window: config.slidingWindow,
+        }
       : {}),
     pad_token_id: config.padTokenId,
     ...(rotarySize === headSize ? {} : { partial_rotary_factor: rotarySize / headSize }),
     rms_norm_eps: config.rmsNormEpsilon,
-    rope_scaling: null,
+    rope_scaling: config.longRope === null ? null : longRopeJson(config.longRope),
     rope_theta: config.ropeTheta,
     tie_word_embeddings: config.tiedEmbeddings,
     torch_dtype: 'float16',
     use_cache: true,
     vocab_size: config.vocabularySize,
+  };
+}
+
+function longRopeJson({ shortFactors, longFactors, attentionFactor }: LongRope): object {
+  return {
+    type: 'longrope',
+    attention_factor: attentionFactor,
+    long_factor: longFactors,
+    short_factor: shortFactors,
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { ModelFormatError } from '../errors.js';
 import { malformed, quoted } from './format-error.js';
-import { type ModelConfig } from './weights.js';
+import { type LongRope, type ModelConfig } from './weights.js';
 
 /** Inclusive limits. Largest published dense decoders: 262,144 tokens, 16,384 wide, 126 layers, 128 heads of 256. */
 export const CONFIG_LIMITS = {
@@ -18,6 +18,9 @@ export const CONFIG_LIMITS = {
   contextTokens: { min: 1, max: 1 << 20 },
   slidingWindow: { min: 1, max: 1 << 24 },
   ropeTheta: { min: 1, max: 1e12 },
+  // Published ones: 1 to 65. Below 1 would turn faster than without scaling.
+  ropeFactor: { min: 1e-3, max: 1e6 },
+  attentionFactor: { min: 1e-3, max: 1e3 },
   rmsNormEpsilon: { min: 1e-12, max: 0.1 },
 } as const;
 
@@ -61,6 +64,19 @@ export class ConfigFields {
     return value;
   }
 
+  /** A list of exactly `count` numbers, each in range. */
+  numbers(key: string, count: number, range: Range): number[] {
+    const value = this.raw(key);
+    if (!Array.isArray(value) || value.length !== count) {
+      throw this.#refuse(key, `a list of ${count} numbers`, Array.isArray(value) ? `a list of ${value.length}` : value);
+    }
+    const list: readonly unknown[] = value;
+    return list.map((item, index) => {
+      if (typeof item === 'number' && item >= range.min && item <= range.max) return item;
+      throw this.#refuse(`${key}[${index}]`, `a number from ${range.min} to ${range.max}`, item);
+    });
+  }
+
   /**
    * A token id or a list of them. Ids outside the vocabulary are left out: no text produces them and no logit predicts
    * them (transformers keeps Phi-3's own ids as defaults in models with a smaller vocabulary).
@@ -82,6 +98,35 @@ export class ConfigFields {
       details: { file: this.file, key, found },
     });
   }
+}
+
+/**
+ * Longrope out of a configuration's raw parts, whatever format they came in. The attention factor is
+ * sqrt(1 + ln(context / original) / ln(original)) unless the file gives `factor` (for the quotient) or
+ * `attention_factor` itself (transformers: modeling_rope_utils.py, _compute_longrope_parameters).
+ * Throws FILE_MALFORMED.
+ */
+export function longRope(
+  fields: ConfigFields,
+  keys: {
+    readonly shortFactors: string;
+    readonly longFactors: string;
+    readonly original: string;
+    readonly factor: string;
+    readonly attentionFactor: string;
+  },
+  { rotarySize, contextTokens }: Pick<ModelConfig, 'rotarySize' | 'contextTokens'>,
+): LongRope {
+  const originalContextTokens = fields.integer(keys.original, { ...CONFIG_LIMITS.contextTokens, min: 2 });
+  const extension = fields.number(keys.factor, CONFIG_LIMITS.ropeFactor, contextTokens / originalContextTokens);
+  const attentionFactor = extension <= 1 ? 1 : Math.sqrt(1 + Math.log(extension) / Math.log(originalContextTokens));
+  const count = Math.floor(rotarySize / 2);
+  return {
+    originalContextTokens,
+    shortFactors: fields.numbers(keys.shortFactors, count, CONFIG_LIMITS.ropeFactor),
+    longFactors: fields.numbers(keys.longFactors, count, CONFIG_LIMITS.ropeFactor),
+    attentionFactor: fields.number(keys.attentionFactor, CONFIG_LIMITS.attentionFactor, attentionFactor),
+  };
 }
 
 /** Checks what must hold between the numbers, each of which is in range already. Throws FILE_MALFORMED. */

@@ -116,6 +116,7 @@ export function configFromGguf(file: string, head: GgufHead): ModelConfig {
     headSize,
     rotarySize,
     ropeTheta: fields.number(key('rope.freq_base'), CONFIG_LIMITS.ropeTheta, 10_000),
+    longRope: null,
     rmsNormEpsilon: fields.number(key('attention.layer_norm_rms_epsilon'), CONFIG_LIMITS.rmsNormEpsilon),
     contextTokens,
     slidingWindow: architecture === 'phi3' ? phi3SlidingWindow(fields, key, layerCount, contextTokens) : null,

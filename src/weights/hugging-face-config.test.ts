@@ -50,6 +50,7 @@ describe('configFromHuggingFace', () => {
       headSize: 96,
       rotarySize: 96,
       ropeTheta: 10_000,
+      longRope: null,
       rmsNormEpsilon: 1e-5,
       contextTokens: 4096,
       slidingWindow: 2047,
@@ -72,6 +73,7 @@ describe('configFromHuggingFace', () => {
       headSize: 16,
       rotarySize: 16,
       ropeTheta: 10_000,
+      longRope: null,
       rmsNormEpsilon: 1e-6,
       contextTokens: 2048,
       slidingWindow: null,
@@ -93,6 +95,71 @@ describe('configFromHuggingFace', () => {
     expect(read(old)).toMatchObject({ ropeTheta: 250_000, rotarySize: 72 });
   });
 
+  it('reads longrope in both spellings, under its older name, and as Phi-4-mini has it', () => {
+    const factors = { short_factor: Array<number>(48).fill(1), long_factor: Array<number>(48).fill(32.5) };
+    const old = {
+      ...PHI3_MINI,
+      max_position_embeddings: 131_072,
+      rope_scaling: { ...factors, type: 'longrope' },
+      sliding_window: 262_144,
+    };
+    const longRope = {
+      originalContextTokens: 4096,
+      shortFactors: factors.short_factor,
+      longFactors: factors.long_factor,
+      attentionFactor: Math.sqrt(1 + Math.log(32) / Math.log(4096)),
+    };
+    expect(longRope.attentionFactor).toBeCloseTo(1.1902, 4);
+    expect(read(old)).toMatchObject({ rotarySize: 96, contextTokens: 131_072, longRope });
+    expect(read({ ...old, rope_scaling: { ...factors, type: 'su' } })).toEqual(read(old));
+    const since5 = {
+      ...old,
+      original_max_position_embeddings: undefined,
+      rope_scaling: undefined,
+      rope_theta: undefined,
+      rope_parameters: {
+        ...factors,
+        rope_type: 'longrope',
+        rope_theta: 10_000,
+        original_max_position_embeddings: 4096,
+      },
+    };
+    expect(read(since5)).toEqual(read(old));
+    const phi4Mini = { ...old, hidden_size: 4096, partial_rotary_factor: 0.75, num_key_value_heads: 8 };
+    expect(read(phi4Mini)).toMatchObject({ headSize: 128, rotarySize: 96, longRope });
+  });
+
+  it('takes what a file says of the scaling of attention', () => {
+    const scaling = { type: 'longrope', short_factor: Array(48).fill(1), long_factor: Array(48).fill(2) };
+    const withKeys = (more: object): unknown =>
+      read({ ...PHI3_MINI, max_position_embeddings: 8192, rope_scaling: { ...scaling, ...more } });
+    expect(withKeys({ attention_factor: 1.5 })).toMatchObject({ longRope: { attentionFactor: 1.5 } });
+    expect(withKeys({ factor: 1 })).toMatchObject({ longRope: { attentionFactor: 1 } });
+    expect(withKeys({ factor: 4096 })).toMatchObject({ longRope: { attentionFactor: Math.SQRT2 } });
+  });
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ['no factors', { short_factor: undefined }, /short_factor must be a list of 48 numbers, found nothing/],
+    ['too few factors', { long_factor: [1, 2] }, /long_factor must be a list of 48 numbers, found "a list of 2"/],
+    ['a factor that is text', { long_factor: Array(48).fill('2') }, /long_factor\[0\] must be a number .* found "2"/],
+    ['a factor of 0', { short_factor: Array(48).fill(0) }, /short_factor\[0\] must be a number from 0.001/],
+    ['an attention factor of 0', { attention_factor: 0 }, /attention_factor must be a number/],
+  ])('refuses longrope with %s', (_what, over, message) => {
+    const scaling = { type: 'longrope', short_factor: Array(48).fill(1), long_factor: Array(48).fill(2), ...over };
+    expect(() => read({ ...PHI3_MINI, rope_scaling: scaling })).toThrow(
+      expect.objectContaining({ code: 'FILE_MALFORMED', message: expect.stringMatching(message) as string }),
+    );
+  });
+
+  it('refuses longrope that does not say where it begins', () => {
+    const scaling = { type: 'longrope', short_factor: Array(48).fill(1), long_factor: Array(48).fill(2) };
+    for (const original of [undefined, 1, 0.5, '4096']) {
+      expect(() => read({ ...PHI3_MINI, rope_scaling: scaling, original_max_position_embeddings: original })).toThrow(
+        /original_max_position_embeddings must be/,
+      );
+    }
+  });
+
   it('takes grouped heads of a size of their own', () => {
     expect(read({ ...LLAMA, num_key_value_heads: 2, head_dim: 32 })).toMatchObject({
       headCount: 4,
@@ -112,11 +179,13 @@ describe('configFromHuggingFace', () => {
 
   it.each<[string, unknown, RegExp]>([
     ['Phi-3-small', 'phi3small', /"phi3small".*Phi-3-small has its own decoder.*Supported: phi3/],
-    ['Phi-3-vision', 'phi3_v', /image encoder/],
-    ['Phi-3.5-MoE', 'phimoe', /mixture of experts/],
-    ['Phi-2', 'phi', /Phi-1 and Phi-2 have their own decoder/],
-    ['an architecture that nobody knows', 'mamba', /architecture is "mamba"\. Supported/],
-    ['no architecture', undefined, /architecture is not given/],
+    ['Phi-3-vision', 'phi3_v', /image encoder.*Phi-3.5-mini/],
+    ['Phi-4-multimodal', 'phi4mm', /speech encoders.*Phi-4-mini/],
+    ['Phi-3.5-MoE', 'phimoe', /mixtures of experts.*phi-4/],
+    ['Phi-4-mini-flash', 'phi4flash', /state-space layers.*Phi-4-mini-reasoning/],
+    ['Phi-2', 'phi', /Phi-2 have their own decoder.*Phi-3-mini/],
+    ['an architecture that nobody knows', 'mamba', /architecture is "mamba", which is not supported\. Supported/],
+    ['no architecture', undefined, /architecture is not given, which is not supported/],
   ])('says that %s is not supported and what is', (_what, model_type, message) => {
     expect(() => read({ ...PHI3_MINI, model_type })).toThrow(
       expect.objectContaining({ code: 'ARCHITECTURE_UNSUPPORTED', message: expect.stringMatching(message) as string }),
@@ -124,7 +193,9 @@ describe('configFromHuggingFace', () => {
   });
 
   it.each<[string, Record<string, unknown>, RegExp]>([
-    ['longrope', { rope_scaling: { type: 'longrope' } }, /rope_scaling of type "longrope"/],
+    ['scaling of a type that nobody knows', { rope_scaling: { type: 'warp' } }, /type "warp".*Supported.*longrope/],
+    ['scaling whose type is an object', { rope_scaling: { type: {} } }, /rope_scaling of type \{/],
+    ['YaRN', { rope_scaling: { type: 'yarn', factor: 4 } }, /rope_scaling of type "yarn"/],
     ['llama3 scaling', { rope_parameters: { rope_type: 'llama3' } }, /rope_scaling of type "llama3"/],
     ['another activation', { hidden_act: 'gelu' }, /hidden_act "gelu"/],
     ['an activation that is an object', { hidden_act: { toString: 1 } }, /hidden_act \{/],

@@ -4,11 +4,11 @@
  * tensor shapes have no default. Both the spelling before transformers 5 (rope_theta, rope_scaling,
  * partial_rotary_factor) and since (rope_parameters) are read.
  */
-import { checkConsistency, CONFIG_LIMITS, ConfigFields } from './config-fields.js';
+import { checkConsistency, CONFIG_LIMITS, ConfigFields, longRope } from './config-fields.js';
 import { malformed, quoted } from './format-error.js';
 import { isObject } from './model-file.js';
 import { checkArchitecture, unsupportedFeature } from './unsupported.js';
-import { type Architecture, type ModelConfig } from './weights.js';
+import { type Architecture, type LongRope, type ModelConfig } from './weights.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -31,7 +31,12 @@ export function configFromHuggingFace(file: string, json: Json, generation: Json
     throw malformed(file, `hidden_size ${hiddenSize} is not a multiple of num_attention_heads ${headCount}.`);
   }
   const headSize = fields.integer('head_dim', CONFIG_LIMITS.headSize, hiddenSize / headCount);
-  const rope = ropeFields(file, architecture, fields);
+  const contextTokens = fields.integer(
+    'max_position_embeddings',
+    CONFIG_LIMITS.contextTokens,
+    DEFAULTS[architecture].contextTokens,
+  );
+  const rope = ropeFields(file, architecture, fields, { headSize, contextTokens });
   const eosFields = generation?.['eos_token_id'] == null ? fields : new ConfigFields(file, (key) => generation[key]);
 
   return checkConsistency(file, {
@@ -43,14 +48,9 @@ export function configFromHuggingFace(file: string, json: Json, generation: Json
     headCount,
     kvHeadCount: fields.integer('num_key_value_heads', CONFIG_LIMITS.headCount, headCount),
     headSize,
-    rotarySize: Math.trunc(headSize * rope.partialRotaryFactor),
-    ropeTheta: rope.theta,
+    ...rope,
     rmsNormEpsilon: fields.number('rms_norm_eps', CONFIG_LIMITS.rmsNormEpsilon, DEFAULTS[architecture].rmsNormEpsilon),
-    contextTokens: fields.integer(
-      'max_position_embeddings',
-      CONFIG_LIMITS.contextTokens,
-      DEFAULTS[architecture].contextTokens,
-    ),
+    contextTokens,
     slidingWindow:
       architecture === 'phi3' && fields.raw('sliding_window') !== undefined
         ? fields.integer('sliding_window', CONFIG_LIMITS.slidingWindow)
@@ -85,25 +85,59 @@ function ropeFields(
   file: string,
   architecture: Architecture,
   fields: ConfigFields,
-): { theta: number; partialRotaryFactor: number } {
+  { headSize, contextTokens }: Pick<ModelConfig, 'headSize' | 'contextTokens'>,
+): Pick<ModelConfig, 'rotarySize' | 'ropeTheta' | 'longRope'> {
   const parameters = fields.raw('rope_parameters') ?? {};
   if (!isObject(parameters)) throw malformed(file, 'rope_parameters must be an object.');
   const scaling = fields.raw('rope_scaling') ?? {};
   if (!isObject(scaling)) throw malformed(file, 'rope_scaling must be an object or null.');
-  for (const { rope_type: type, type: legacyType } of [parameters, scaling]) {
-    const found = type ?? legacyType ?? 'default';
-    if (found !== 'default') {
-      throw unsupportedFeature(
-        file,
-        `rope_scaling of type ${quoted(found)}`,
-        'Supported: models without position scaling, such as Phi-3-mini-4k-instruct.',
-      );
-    }
-  }
-  const rope = new ConfigFields(file, (key) => parameters[key] ?? fields.raw(key));
+  const rope = new ConfigFields(file, (key) => parameters[key] ?? scaling[key] ?? fields.raw(key));
   const partialRotaryFactor = rope.number('partial_rotary_factor', { min: 0, max: 1 }, 1);
   if (architecture === 'llama' && partialRotaryFactor !== 1) {
     throw unsupportedFeature(file, `partial_rotary_factor ${partialRotaryFactor}`, 'Llama models rotate whole heads.');
   }
-  return { theta: rope.number('rope_theta', CONFIG_LIMITS.ropeTheta, DEFAULT_ROPE_THETA), partialRotaryFactor };
+  const rotarySize = Math.trunc(headSize * partialRotaryFactor);
+  return {
+    rotarySize,
+    ropeTheta: rope.number('rope_theta', CONFIG_LIMITS.ropeTheta, DEFAULT_ROPE_THETA),
+    longRope: longRopeFields(file, [parameters, scaling], fields, { rotarySize, contextTokens }),
+  };
+}
+
+/** `su` is what Phi-3's first months called it (transformers: configuration_phi3.py). */
+const LONGROPE_TYPES: readonly unknown[] = ['longrope', 'su'];
+
+/** null without position scaling. Throws MODEL_FEATURE_UNSUPPORTED for scaling of another type, FILE_MALFORMED. */
+function longRopeFields(
+  file: string,
+  holders: readonly Json[],
+  fields: ConfigFields,
+  shape: Pick<ModelConfig, 'rotarySize' | 'contextTokens'>,
+): LongRope | null {
+  const types = holders.map(({ rope_type: type, type: legacyType }) => type ?? legacyType ?? 'default');
+  const unknown = types.find((type) => type !== 'default' && !LONGROPE_TYPES.includes(type));
+  if (unknown !== undefined) {
+    throw unsupportedFeature(
+      file,
+      `rope_scaling of type ${quoted(unknown)}`,
+      'Supported: models without position scaling, such as Phi-3-mini-4k-instruct, and longrope, such as Phi-3.5-mini-instruct.',
+    );
+  }
+  const holder = holders[types.findIndex((type) => type !== 'default')];
+  if (holder === undefined) return null;
+  // transformers prefers the model's own original_max_position_embeddings (standardize_rope_params).
+  const own = new ConfigFields(file, (key) =>
+    key === 'original_max_position_embeddings' ? (fields.raw(key) ?? holder[key]) : holder[key],
+  );
+  return longRope(
+    own,
+    {
+      shortFactors: 'short_factor',
+      longFactors: 'long_factor',
+      original: 'original_max_position_embeddings',
+      factor: 'factor',
+      attentionFactor: 'attention_factor',
+    },
+    shape,
+  );
 }

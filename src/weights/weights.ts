@@ -10,6 +10,20 @@ export type DType =
 
 export type Architecture = 'phi3' | 'llama';
 
+/**
+ * Position scaling of the 128k models of the Phi family: rotary frequency i is divided by a factor of its own, from
+ * one list while the sequence is at most originalContextTokens long, from another beyond (transformers:
+ * modeling_rope_utils.py, _compute_longrope_parameters).
+ */
+export interface LongRope {
+  readonly originalContextTokens: number;
+  /** rotarySize / 2 positive numbers each. */
+  readonly shortFactors: readonly number[];
+  readonly longFactors: readonly number[];
+  /** On cos and sin, so that its square is on the scores of the rotated elements; the same for both lists. */
+  readonly attentionFactor: number;
+}
+
 /** What a decoder needs to know about itself. Counts are counts, sizes are in elements. */
 export interface ModelConfig {
   readonly architecture: Architecture;
@@ -23,6 +37,8 @@ export interface ModelConfig {
   /** Leading elements of each head that are rotated; equals headSize without partial rotary. */
   readonly rotarySize: number;
   readonly ropeTheta: number;
+  /** null: rotary frequencies follow from ropeTheta alone. */
+  readonly longRope: LongRope | null;
   readonly rmsNormEpsilon: number;
   /** Longest context the model was made for, in tokens. */
   readonly contextTokens: number;

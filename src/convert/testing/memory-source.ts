@@ -13,6 +13,7 @@ export const TINY_CONFIG: ModelConfig = {
   headSize: 16,
   rotarySize: 16,
   ropeTheta: 10_000,
+  longRope: null,
   rmsNormEpsilon: 1e-5,
   contextTokens: 128,
   slidingWindow: null,
