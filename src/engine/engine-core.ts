@@ -5,7 +5,7 @@
  */
 import { EngineError, OptionError, ResourceError, UsageError } from '../errors.js';
 import { checkNumber, refuseUnknownKeys } from '../options.js';
-import type { Engine, EngineInfo, EngineLimits, Slot, SlotState, Step, StepLogits } from './engine.js';
+import type { Engine, EngineInfo, EngineLimits, Slot, SlotState, Step, StepLogits, Transfers } from './engine.js';
 import { requireMemory } from './memory.js';
 import { planRuns, ropeRegime, type PlannedStep } from './run-plan.js';
 
@@ -36,6 +36,7 @@ export interface RunSequence<C extends SlotCache> {
 export interface EngineBackend<C extends SlotCache> {
   readonly info: EngineInfo;
   readonly limits: EngineLimits;
+  readonly transfers?: Transfers | undefined;
   openCache(capacityTokens: number): Promise<C>;
   /** One native run: one sequence of any number of tokens, or several of one token each. */
   run(sequences: readonly RunSequence<C>[]): Promise<void>;
@@ -124,6 +125,13 @@ class EngineCore<C extends SlotCache> implements Engine {
 
   get limits(): EngineLimits {
     return this.#backend.limits;
+  }
+
+  get transfers(): Transfers | undefined {
+    const counted = this.#backend.transfers;
+    if (counted === undefined) return undefined;
+    const { runs, toDeviceBytes, toHostBytes } = counted;
+    return { runs, toDeviceBytes, toHostBytes };
   }
 
   async openSlot(options: { readonly capacityTokens: number }): Promise<Slot> {

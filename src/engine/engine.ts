@@ -85,8 +85,18 @@ export interface StepLogits {
   readonly data: Float32Array;
 }
 
+/** Bytes that native runs have moved between the host's memory and a device's since the engine was made. */
+export interface Transfers {
+  /** Native runs that are counted here. */
+  readonly runs: number;
+  readonly toDeviceBytes: number;
+  readonly toHostBytes: number;
+}
+
 export interface Engine extends AsyncDisposable {
   readonly info: EngineInfo;
+  /** Undefined where runs compute in the host's memory, or nothing counts. */
+  readonly transfers?: Transfers | undefined;
   readonly limits: EngineLimits;
   /** Throws SLOTS_EXHAUSTED at once when none is free, MEMORY_INSUFFICIENT when the cache cannot fit. */
   openSlot(options: { readonly capacityTokens: number }): Promise<Slot>;

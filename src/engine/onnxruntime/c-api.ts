@@ -13,6 +13,7 @@ export type Pointer = bigint;
 export type PointerOut = [Pointer | null];
 type IntOut = [number];
 type SizeOut = [number | bigint];
+type TextOut = [string | null];
 
 /** The newest function used here (SessionOptionsSetLoadCancellationFlag) came with API version 22. */
 const API_VERSION = 22;
@@ -63,14 +64,36 @@ interface StatusFunctions {
   GetTensorElementType(tensorInfo: Pointer, out: IntOut): void;
   GetDimensionsCount(tensorInfo: Pointer, out: SizeOut): void;
   GetDimensions(tensorInfo: Pointer, dims: BigInt64Array, rank: number): void;
+  CreateMemoryInfo(name: string, allocatorType: number, deviceId: number, memoryType: number, out: PointerOut): void;
   CreateCpuMemoryInfo(allocatorType: number, memoryType: number, out: PointerOut): void;
+  MemoryInfoGetName(info: Pointer, out: TextOut): void;
   AllocatorFree(allocator: Pointer, memory: Pointer): void;
   GetAllocatorWithDefaultOptions(out: PointerOut): void;
+  GetAvailableProviders(out: PointerOut, count: IntOut): void;
+  ReleaseAvailableProviders(names: Pointer, count: number): void;
   AddSessionConfigEntry(options: Pointer, key: string, value: string): void;
+  CreateAllocator(session: Pointer, memoryInfo: Pointer, out: PointerOut): void;
   RunWithBinding(session: Pointer, options: Pointer, binding: Pointer): void;
   CreateIoBinding(session: Pointer, out: PointerOut): void;
   BindInput(binding: Pointer, name: string, value: Pointer): void;
   BindOutput(binding: Pointer, name: string, value: Pointer): void;
+  /** A view into the value. */
+  GetTensorMemoryInfo(value: Pointer, out: PointerOut): void;
+  SessionOptionsAppendExecutionProvider_CUDA_V2(options: Pointer, cudaOptions: Pointer): void;
+  CreateCUDAProviderOptions(out: PointerOut): void;
+  UpdateCUDAProviderOptions(
+    cudaOptions: Pointer,
+    keys: readonly string[],
+    values: readonly string[],
+    count: number,
+  ): void;
+  SessionOptionsAppendExecutionProvider(
+    options: Pointer,
+    provider: string,
+    keys: readonly string[],
+    values: readonly string[],
+    count: number,
+  ): void;
   SessionOptionsSetLoadCancellationFlag(options: Pointer, cancel: boolean): void;
 }
 
@@ -83,18 +106,22 @@ interface VoidFunctions {
   ReleaseRunOptions(options: Pointer): void;
   ReleaseTypeInfo(info: Pointer): void;
   ReleaseSessionOptions(options: Pointer): void;
+  ReleaseAllocator(allocator: Pointer): void;
   ReleaseIoBinding(binding: Pointer): void;
+  ReleaseCUDAProviderOptions(cudaOptions: Pointer): void;
 }
 
 const POINTER = 'void *';
 const OUT_POINTER = koffi.out(koffi.pointer(koffi.pointer('void')));
+const OUT_TEXT = koffi.out(koffi.pointer('str'));
+const TEXTS = koffi.pointer('str');
 const OUT_INT = koffi.out(koffi.pointer('int'));
 const OUT_SIZE = koffi.out(koffi.pointer('size_t'));
 /** Paths are wchar_t on Windows, bytes elsewhere (ORTCHAR_T). */
 const PATH = process.platform === 'win32' ? 'str16' : 'str';
 
 type KoffiFunction = ReturnType<LibraryHandle['func']>;
-type ParameterType = string | ReturnType<typeof koffi.out>;
+type ParameterType = string | ReturnType<typeof koffi.out> | ReturnType<typeof koffi.pointer>;
 type Declaration = readonly [ordinal: number, ...parameters: ParameterType[]];
 
 const STATUS_FUNCTIONS: Readonly<Record<keyof StatusFunctions, Declaration>> = {
@@ -128,14 +155,24 @@ const STATUS_FUNCTIONS: Readonly<Record<keyof StatusFunctions, Declaration>> = {
   GetTensorElementType: [60, POINTER, OUT_INT],
   GetDimensionsCount: [61, POINTER, OUT_SIZE],
   GetDimensions: [62, POINTER, POINTER, 'size_t'],
+  CreateMemoryInfo: [68, 'str', 'int', 'int', 'int', OUT_POINTER],
   CreateCpuMemoryInfo: [69, 'int', 'int', OUT_POINTER],
+  MemoryInfoGetName: [71, POINTER, OUT_TEXT],
   AllocatorFree: [76, POINTER, POINTER],
   GetAllocatorWithDefaultOptions: [78, OUT_POINTER],
+  GetAvailableProviders: [125, OUT_POINTER, OUT_INT],
+  ReleaseAvailableProviders: [126, POINTER, 'int'],
   AddSessionConfigEntry: [130, POINTER, 'str', 'str'],
+  CreateAllocator: [131, POINTER, POINTER, OUT_POINTER],
   RunWithBinding: [133, POINTER, POINTER, POINTER],
   CreateIoBinding: [134, POINTER, OUT_POINTER],
   BindInput: [136, POINTER, 'str', POINTER],
   BindOutput: [137, POINTER, 'str', POINTER],
+  GetTensorMemoryInfo: [194, POINTER, OUT_POINTER],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, POINTER, POINTER],
+  CreateCUDAProviderOptions: [205, OUT_POINTER],
+  UpdateCUDAProviderOptions: [206, POINTER, TEXTS, TEXTS, 'size_t'],
+  SessionOptionsAppendExecutionProvider: [216, POINTER, 'str', TEXTS, TEXTS, 'size_t'],
   SessionOptionsSetLoadCancellationFlag: [293, POINTER, 'bool'],
 };
 
@@ -147,7 +184,9 @@ const VOID_FUNCTIONS: Readonly<Record<keyof VoidFunctions, Declaration>> = {
   ReleaseRunOptions: [97, POINTER],
   ReleaseTypeInfo: [98, POINTER],
   ReleaseSessionOptions: [100, POINTER],
+  ReleaseAllocator: [132, POINTER],
   ReleaseIoBinding: [135, POINTER],
+  ReleaseCUDAProviderOptions: [208, POINTER],
 };
 
 /** The long calls, made on one of libuv's threads. */
@@ -163,6 +202,8 @@ export interface OrtApi extends Readonly<StatusFunctions>, Readonly<VoidFunction
   readonly async: AsyncFunctions;
   /** E.g. `1.30.0`. */
   readonly version: string;
+  /** Path of the loaded library. */
+  readonly file: string;
   readonly env: Pointer;
   /** The default CPU allocator, owned by the library. */
   readonly allocator: Pointer;
@@ -292,6 +333,7 @@ async function bindLibrary(file: string): Promise<OrtApi> {
     ...api,
     async,
     version,
+    file,
     library,
     env,
     allocator: takePointer((out) => api.GetAllocatorWithDefaultOptions(out)),

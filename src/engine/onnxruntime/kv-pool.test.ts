@@ -1,7 +1,8 @@
 import koffi from 'koffi';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadOrtApi } from './c-api.js';
-import { kvBytesPerPosition, KvPool } from './kv-pool.js';
+import { kvBytesPerPosition } from './kv-memory.js';
+import { KvPool } from './kv-pool.js';
 
 const shape = { layers: 2, kvHeads: 3, headSize: 4, type: 'f32' } as const;
 let pool: KvPool;
@@ -46,7 +47,7 @@ describe('KvPool', () => {
       [1, 600],
       [2, 1000],
     ] as const) {
-      await pool.reserve(rows, positions, []);
+      await pool.reserve({ firstRow: 0, rows, positions }, [], []);
       sizes.push(pool.buffers.map(({ rows: r, capacity }) => `${r}x${capacity}`));
     }
     expect(sizes.map((each) => [...new Set(each)].join())).toEqual([
@@ -58,9 +59,9 @@ describe('KvPool', () => {
 
   it('keeps the valid positions of every row, head and layer when it grows', async () => {
     const lengths = [250, 0, 13];
-    await pool.reserve(3, 250, []);
+    await pool.reserve({ firstRow: 0, rows: 3, positions: 250 }, [], []);
     eachVector(lengths, (vector, mark) => vector.fill(mark));
-    await pool.reserve(4, 300, lengths);
+    await pool.reserve({ firstRow: 0, rows: 4, positions: 300 }, [], lengths);
     let wrong = 0;
     eachVector(lengths, (vector, mark) => {
       if (vector.some((value) => value !== mark)) wrong += 1;
@@ -71,7 +72,7 @@ describe('KvPool', () => {
   it('tells by its generation when what is bound to its memory is void', async () => {
     const generations = [];
     for (const positions of [10, 200, 300]) {
-      await pool.reserve(1, positions, []);
+      await pool.reserve({ firstRow: 0, rows: 1, positions }, [], []);
       generations.push(pool.generation);
     }
     pool.release();
@@ -83,10 +84,12 @@ describe('KvPool', () => {
 
   it('refuses what does not fit before it claims anything, and keeps what it holds', async () => {
     const lengths = [20];
-    await pool.reserve(1, 20, []);
+    await pool.reserve({ firstRow: 0, rows: 1, positions: 20 }, [], []);
     eachVector(lengths, (vector, mark) => vector.fill(mark));
     const before = [pool.generation, pool.bytes];
-    await expect(pool.reserve(2 ** 40, 20, lengths)).rejects.toMatchObject({ code: 'MEMORY_INSUFFICIENT' });
+    await expect(pool.reserve({ firstRow: 0, rows: 2 ** 40, positions: 20 }, [], lengths)).rejects.toMatchObject({
+      code: 'MEMORY_INSUFFICIENT',
+    });
     expect([pool.generation, pool.bytes]).toEqual(before);
     eachVector(lengths, (vector, mark) => expect(vector[0]).toBe(mark));
   });

@@ -6,17 +6,17 @@
 import { copyNativeMemory } from '../native-library.js';
 import { fitsMemory, requireMemory } from '../memory.js';
 import { ELEMENT_TYPE, takePointer, type OrtApi, type Pointer } from './c-api.js';
-import type { FloatType } from './decoder-io.js';
+import {
+  elementBytes,
+  kvBytesPerPosition,
+  type KvMemory,
+  type KvRange,
+  type KvShape,
+  type KvView,
+} from './kv-memory.js';
 
 /** The first capacity; from there it doubles. A page of memory holds a few positions of one head. */
 const FIRST_CAPACITY = 256;
-
-export interface KvShape {
-  readonly layers: number;
-  readonly kvHeads: number;
-  readonly headSize: number;
-  readonly type: FloatType;
-}
 
 /** One layer's keys or values. */
 export interface KvBuffer {
@@ -26,16 +26,7 @@ export interface KvBuffer {
   readonly capacity: number;
 }
 
-/** Bytes that one position of one sequence takes, over all layers. */
-export function kvBytesPerPosition({ layers, kvHeads, headSize, type }: KvShape): number {
-  return 2 * layers * kvHeads * headSize * elementBytes(type);
-}
-
-export function elementBytes(type: FloatType): number {
-  return type === 'f16' ? 2 : 4;
-}
-
-export class KvPool {
+export class KvPool implements KvMemory {
   readonly #api: OrtApi;
   readonly #shape: KvShape;
   readonly #maxCapacity: number;
@@ -68,11 +59,27 @@ export class KvPool {
     return Math.min(...this.#buffers.map(({ capacity }) => capacity));
   }
 
+  requireRoom(row: number, capacityTokens: number, others: readonly number[]): void {
+    const rows =
+      Math.max(
+        row,
+        others.findLastIndex((tokens) => tokens > 0),
+      ) + 1;
+    const wanted = rows * Math.max(capacityTokens, ...others) * kvBytesPerPosition(this.#shape);
+    requireMemory(
+      `A KV cache of ${capacityTokens} tokens beside ${others.filter((tokens) => tokens > 0).length} others`,
+      wanted - this.bytes,
+      'Open the slot with a smaller capacityTokens, or dispose other slots.',
+    );
+  }
+
   /**
-   * Makes room for `positions` positions in each of `rows` rows and keeps the first lengths[row] positions of each.
-   * Throws MEMORY_INSUFFICIENT before it claims anything; whenever it throws, all contents are still there.
+   * Rows of one tensor have one capacity: all of them grow together, those of slots beyond the range too.
+   * Throws MEMORY_INSUFFICIENT before it claims anything.
    */
-  async reserve(rows: number, positions: number, lengths: readonly number[]): Promise<void> {
+  async reserve(range: KvRange, capacities: readonly number[], lengths: readonly number[]): Promise<void> {
+    const { positions } = range;
+    const rows = Math.max(range.firstRow + range.rows, capacities.findLastIndex((tokens) => tokens > 0) + 1);
     const isEmpty = this.#buffers.length === 0;
     const oldRows = isEmpty ? 0 : this.#rows;
     const oldCapacity = isEmpty ? 0 : this.#capacity;
@@ -91,12 +98,43 @@ export class KvPool {
     }
   }
 
-  /** Gives all memory back. The contents are gone. */
+  view(firstRow: number, rows: number): KvView {
+    const { kvHeads, headSize, type } = this.#shape;
+    const tensors = this.#buffers.map(({ data, capacity }) => {
+      const rowBytes = kvHeads * capacity * headSize * elementBytes(type);
+      const dims = BigInt64Array.from([rows, kvHeads, capacity, headSize], BigInt);
+      const start = data + BigInt(firstRow * rowBytes);
+      const bytes = rows * rowBytes;
+      const value = takePointer((out) =>
+        this.#api.CreateTensorWithDataAsOrtValue(
+          this.#api.cpuMemory,
+          start,
+          bytes,
+          dims,
+          dims.length,
+          ELEMENT_TYPE[type],
+          out,
+        ),
+      );
+      return { value, bytes };
+    });
+    return { tensors, release: () => tensors.forEach(({ value }) => this.#api.ReleaseValue(value)) };
+  }
+
+  /** Rows are parts of tensors: they go when all do. */
+  releaseRow(): void {
+    return;
+  }
+
   release(): void {
     if (this.#buffers.length === 0) return;
     this.generation += 1;
     for (const { value } of this.#buffers) this.#api.ReleaseValue(value);
     this.#buffers = [];
+  }
+
+  dispose(): void {
+    this.release();
   }
 
   /** Doubling makes copying rare; where the doubled size does not fit, what is needed may still. */

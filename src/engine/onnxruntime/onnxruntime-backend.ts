@@ -1,17 +1,19 @@
 /**
- * Native runs of a decoder on ONNX Runtime's CPU provider: prompts one sequence at a time, one-token steps as a batch
- * of neighbouring rows of the KV pool. It owns the session and all native memory. Life cycle, checks and chunking are
- * the engine core's.
+ * Native runs of a decoder on ONNX Runtime, on any provider: prompts one sequence at a time, one-token steps as a batch
+ * of neighbouring rows of the KV memory where the provider takes several. It owns the session and all native memory.
+ * Life cycle, checks and chunking are the engine core's.
  */
 import { EngineError } from '../../errors.js';
 import type { EngineBackend, RunSequence, SlotCache } from '../engine-core.js';
 import type { EngineInfo, EngineLimits } from '../engine.js';
 import { widenFloat16 } from '../float16.js';
-import { requireMemory } from '../memory.js';
 import { takePointer, type OrtApi, type Pointer } from './c-api.js';
 import { LOGITS_FIRST_ROW, type DecoderIo } from './decoder-io.js';
-import { kvBytesPerPosition, KvPool } from './kv-pool.js';
+import { DeviceKv } from './device-kv.js';
+import type { KvMemory } from './kv-memory.js';
+import { KvPool } from './kv-pool.js';
 import { RunBinding } from './run-binding.js';
+import { TransferCounter } from './transfer-counter.js';
 
 /**
  * A batch binds neighbouring rows, so idle rows between busy ones are computed too. One costs less than reading the
@@ -71,17 +73,20 @@ export interface BackendParts {
   readonly io: DecoderIo;
   readonly info: EngineInfo;
   readonly limits: EngineLimits;
+  /** Where the KV cache is to lie; undefined: in plain memory, where the provider computes. */
+  readonly deviceMemory?: { readonly name: string; readonly deviceId: number } | undefined;
 }
 
 export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
   readonly info: EngineInfo;
   readonly limits: EngineLimits;
+  readonly transfers: TransferCounter | undefined;
   readonly #api: OrtApi;
   readonly #session: Pointer;
   readonly #io: DecoderIo;
   readonly #runOptions: Pointer;
-  readonly #pool: KvPool;
-  /** Index: row of the pool. */
+  readonly #kv: KvMemory;
+  /** Index: row of the KV memory. */
   readonly #caches: (RowCache | undefined)[] = [];
   readonly #bindings = new Map<string, RunBinding>();
   #isRunning = false;
@@ -94,18 +99,19 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
   #mask = integers(0);
   #logits: Float32Array | Uint16Array;
 
-  constructor({ api, session, io, info, limits }: BackendParts) {
+  constructor({ api, session, io, info, limits, deviceMemory }: BackendParts) {
     this.#api = api;
     this.#session = session;
     this.#io = io;
     this.info = info;
     this.limits = limits;
+    const shape = { layers: io.layers.length, kvHeads: io.kvHeads, headSize: io.headSize, type: io.kvType };
+    this.#kv =
+      deviceMemory === undefined
+        ? new KvPool(api, shape, limits.contextTokens)
+        : new DeviceKv(api, session, shape, deviceMemory.name, deviceMemory.deviceId);
+    this.transfers = deviceMemory === undefined ? undefined : new TransferCounter(api);
     this.#runOptions = takePointer((out) => api.CreateRunOptions(out));
-    this.#pool = new KvPool(
-      api,
-      { layers: io.layers.length, kvHeads: io.kvHeads, headSize: io.headSize, type: io.kvType },
-      limits.contextTokens,
-    );
     const maxTokens = Math.max(limits.prefillChunkTokens, limits.maxSlots);
     this.#tokens = integers(maxTokens);
     this.#positions = integers(maxTokens);
@@ -115,28 +121,25 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
   openCache(capacityTokens: number): Promise<RowCache> {
     const free = this.#caches.indexOf(undefined);
     const row = free === -1 ? this.#caches.length : free;
-    const others = this.#caches.map((cache) => cache?.capacityTokens ?? 0);
-    const rows = Math.max(row + 1, this.#rowCount());
-    const neededBytes = rows * Math.max(capacityTokens, ...others) * this.#bytesPerPosition() - this.#pool.bytes;
-    requireMemory(
-      `A KV cache of ${capacityTokens} tokens beside ${others.filter((tokens) => tokens > 0).length} others`,
-      neededBytes,
-      'Open the slot with a smaller capacityTokens, or dispose other slots.',
-    );
+    this.#kv.requireRoom(row, capacityTokens, this.#capacities());
     const cache = new RowCache(this, row, capacityTokens);
     this.#caches[row] = cache;
     return Promise.resolve(cache);
   }
 
   closeCache(cache: RowCache): void {
-    if (this.#caches[cache.row] === cache) this.#caches[cache.row] = undefined;
+    if (this.#caches[cache.row] !== cache) return;
+    this.#caches[cache.row] = undefined;
+    const { generation } = this.#kv;
+    this.#kv.releaseRow(cache.row);
+    if (this.#kv.generation !== generation) this.#releaseBindings(); // they hold on to what is to go
   }
 
   /** Gives the KV memory back when no sequence holds a token. */
   releaseUnusedMemory(): void {
     if (this.#isRunning || this.#caches.some((cache) => cache !== undefined && cache.occupied > 0)) return;
     this.#releaseBindings();
-    this.#pool.release();
+    this.#kv.release();
   }
 
   async run(sequences: readonly Sequence[]): Promise<void> {
@@ -160,18 +163,14 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
 
   async dispose(): Promise<void> {
     this.#releaseBindings();
-    this.#pool.release();
+    this.#kv.dispose();
     this.#api.ReleaseRunOptions(this.#runOptions);
     await this.#api.async.releaseSession(this.#session);
   }
 
-  #rowCount(): number {
-    return this.#caches.findLastIndex((cache) => cache !== undefined) + 1;
-  }
-
-  #bytesPerPosition(): number {
-    const { layers, kvHeads, headSize, kvType } = this.#io;
-    return kvBytesPerPosition({ layers: layers.length, kvHeads, headSize, type: kvType });
+  /** By row; 0: no slot. */
+  #capacities(): number[] {
+    return this.#caches.map((cache) => cache?.capacityTokens ?? 0);
   }
 
   /**
@@ -207,15 +206,16 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
     const positions = sequences.map((sequence, i) =>
       Math.max(totals[i] ?? 0, Math.min(sequence?.finalLength ?? 0, sequence?.cache.capacityTokens ?? 0)),
     );
-    await this.#pool.reserve(
-      this.#rowCount(),
-      Math.max(...positions),
+    await this.#kv.reserve(
+      { firstRow, rows, positions: Math.max(...positions) },
+      this.#capacities(),
       this.#caches.map((cache) => cache?.occupied ?? 0),
     );
     const binding = this.#bindingFor(firstRow, rows);
     const logitsRows = this.#bindTensors(binding, sequences, totals, rowTokens);
     if (this.#isInterrupted) throw new EngineError('RUNTIME_FAILED', 'The run was interrupted.');
     await this.#api.async.runWithBinding(this.#session, this.#runOptions, binding.pointer);
+    binding.countTransfers();
     for (const [i, sequence] of sequences.entries()) {
       if (sequence !== undefined) this.#takeLogits(sequence, i * logitsRows + logitsRows - sequence.logitsRows);
     }
@@ -300,12 +300,12 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
   #bindingFor(firstRow: number, rows: number): RunBinding {
     const key = `${firstRow}+${rows}`;
     let binding = this.#bindings.get(key);
-    if (binding !== undefined && binding.generation !== this.#pool.generation) {
+    if (binding !== undefined && binding.generation !== this.#kv.generation) {
       this.#releaseBindings(); // all of them point into memory that is gone
       binding = undefined;
     }
     if (binding === undefined) {
-      binding = new RunBinding(this.#api, this.#session, this.#io, this.#pool, firstRow, rows);
+      binding = new RunBinding(this.#api, this.#session, this.#io, this.#kv, firstRow, rows, this.transfers);
       this.#bindings.set(key, binding);
     }
     return binding;

@@ -1,27 +1,38 @@
 /**
- * Opens a folder with an ONNX decoder as an Engine on ONNX Runtime's CPU provider. The folder is one that
+ * Opens a folder with an ONNX decoder as an Engine on one of ONNX Runtime's execution providers. The folder is one that
  * onnxruntime-genai's model builder, aipc's exporter or Microsoft made. It converts and downloads nothing.
  */
-import { cpus } from 'node:os';
 import { EngineError, OptionError, UnsupportedError } from '../../errors.js';
-import { checkNumber, refuseUnknownKeys } from '../../options.js';
+import { checkChoice, checkNumber, refuseUnknownKeys } from '../../options.js';
 import { createEngine } from '../engine-core.js';
 import type { Engine, EngineInfo, EngineLimits } from '../engine.js';
 import { requireMemory } from '../memory.js';
+import { appendProvider, type ProviderDevice } from './append-provider.js';
 import { ELEMENT_TYPE, loadOrtApi, type OrtApi, type Pointer } from './c-api.js';
 import { readDecoderIo, type DecoderIo, type FloatType } from './decoder-io.js';
 import { readGenaiConfig, type GenaiConfig } from './genai-config.js';
-import { kvBytesPerPosition } from './kv-pool.js';
+import { describeDevice } from './describe-device.js';
+import { kvBytesPerPosition } from './kv-memory.js';
 import { readModelOutline, type ModelOutline } from './model-outline.js';
 import { OnnxRuntimeBackend } from './onnxruntime-backend.js';
+import { PROVIDER_PROFILES, PROVIDERS, type ProviderName, type ProviderProfile } from './providers.js';
 import { createSessionOptions, MAX_THREADS, resolveSessionOptions, type SessionOptions } from './session-options.js';
 
 export interface OnnxRuntimeEngineOptions {
+  /** The execution provider: cpu, dml, webgpu, cuda. Default cpu. Nothing else takes its place where it is missing. */
+  readonly provider?: ProviderName;
+  /** Which of the provider's devices, 0 to 63 by the runtime's own counting. Default: its best one. */
+  readonly deviceIndex?: number;
+  /** The provider's own options; they win over aipc's. */
+  readonly providerOptions?: Readonly<Record<string, string>>;
   /** Most tokens that one sequence can hold. Default and most: the model's context length. */
   readonly contextTokens?: number;
   /** Threads that compute, 1 to 1024. Default: one for each physical core that this process may use. */
   readonly threads?: number;
-  /** Sequences with a KV cache at once, 1 to 64. Default 4: memory is taken as they grow. */
+  /**
+   * Sequences with a KV cache at once, 1 to 64. Default on the CPU 4: memory is taken as they grow; on other devices 1:
+   * each takes the whole of contextTokens with its first token.
+   */
   readonly maxSlots?: number;
   /**
    * Tokens of a prompt in one native run, 1 to 4096. Default 128: longer ones take more memory and let other
@@ -46,7 +57,7 @@ export interface EngineLoadProgress {
 }
 
 const WHERE = 'createOnnxRuntimeEngine';
-const DEFAULT_MAX_SLOTS = 4;
+const MAX_DEVICE_INDEX = 63;
 const MAX_SLOTS = 64;
 const DEFAULT_PREFILL_CHUNK_TOKENS = 128;
 const MAX_PREFILL_CHUNK_TOKENS = 4096;
@@ -59,6 +70,8 @@ const MAX_PREFILL_CHUNK_TOKENS = 4096;
 const WEIGHT_MEMORY_FACTOR = { quantised: 1.4, f32: 1.1, f16: 1.2, f16Widened: 2.2 };
 
 interface ResolvedOptions {
+  readonly profile: ProviderProfile;
+  readonly device: ProviderDevice;
   readonly contextTokens: number;
   readonly maxSlots: number;
   readonly prefillChunkTokens: number;
@@ -67,10 +80,15 @@ interface ResolvedOptions {
 function resolveOptions(options: OnnxRuntimeEngineOptions, config: GenaiConfig): ResolvedOptions {
   const count = (option: string, value: number | undefined, fallback: number, max: number): number =>
     value === undefined ? fallback : checkNumber(WHERE, option, value, { min: 1, max, integer: true });
+  const profile = PROVIDER_PROFILES[checkChoice(WHERE, 'provider', options.provider ?? 'cpu', PROVIDERS)];
+  const index = options.deviceIndex;
+  if (index !== undefined) checkNumber(WHERE, 'deviceIndex', index, { min: 0, max: MAX_DEVICE_INDEX, integer: true });
   const contextTokens = count('contextTokens', options.contextTokens, config.contextTokens, config.contextTokens);
   return {
+    profile,
+    device: { index, options: stringsOf('providerOptions', options.providerOptions) },
     contextTokens,
-    maxSlots: count('maxSlots', options.maxSlots, DEFAULT_MAX_SLOTS, MAX_SLOTS),
+    maxSlots: count('maxSlots', options.maxSlots, profile.defaultMaxSlots, MAX_SLOTS),
     prefillChunkTokens: Math.min(
       contextTokens,
       count('prefillChunkTokens', options.prefillChunkTokens, DEFAULT_PREFILL_CHUNK_TOKENS, MAX_PREFILL_CHUNK_TOKENS),
@@ -81,12 +99,15 @@ function resolveOptions(options: OnnxRuntimeEngineOptions, config: GenaiConfig):
 /**
  * Opens the model in `folder`. Rejects with MODEL_FILE_MISSING, FILE_TRUNCATED, FILE_MALFORMED, TENSOR_*,
  * MODEL_FEATURE_UNSUPPORTED, DTYPE_UNSUPPORTED, OPTION_*, MEMORY_INSUFFICIENT (before anything is claimed),
- * RUNTIME_LIBRARY_NOT_FOUND, RUNTIME_INCOMPATIBLE, RUNTIME_FAILED, or the signal's reason.
+ * DEVICE_NOT_FOUND (the provider is missing or does not start), RUNTIME_LIBRARY_NOT_FOUND, RUNTIME_INCOMPATIBLE, RUNTIME_FAILED, or the signal's reason.
  * The caller disposes the engine.
  */
 export async function createOnnxRuntimeEngine(folder: string, options: OnnxRuntimeEngineOptions = {}): Promise<Engine> {
   const { threads, sessionOptions = {}, signal, onProgress } = options;
   refuseUnknownKeys(WHERE, options, [
+    'provider',
+    'deviceIndex',
+    'providerOptions',
     'contextTokens',
     'threads',
     'maxSlots',
@@ -96,31 +117,35 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
     'onProgress',
   ]);
   if (threads !== undefined) checkNumber(WHERE, 'threads', threads, { min: 1, max: MAX_THREADS, integer: true });
-  for (const [key, value] of Object.entries<unknown>({ ...sessionOptions })) {
-    if (typeof value === 'string') continue;
-    throw new OptionError('OPTION_INVALID', `${WHERE}: sessionOptions.${key} must be a string.`, {
-      details: { option: `sessionOptions.${key}` },
-    });
-  }
+  stringsOf('sessionOptions', sessionOptions);
   signal?.throwIfAborted();
   const config = await readGenaiConfig(folder);
   const resolved = resolveOptions(options, config);
   const outline = await readModelOutline(config.modelFile);
   onProgress?.({ phase: 'check', modelBytes: outline.fileBytes });
   refuseUnsupported(config, outline);
-  requireMemoryFor(config, outline, resolved.contextTokens);
+  if (resolved.profile.device === 'cpu') requireMemoryFor(config, outline, resolved.contextTokens);
   const api = await loadOrtApi();
   onProgress?.({ phase: 'load', modelBytes: outline.fileBytes });
   const session = await openSession(
     api,
     config.modelFile,
     resolveSessionOptions(config.sessionOptions, sessionOptions, threads),
+    resolved,
     signal,
   );
   try {
     const io = readDecoderIo(api, session, config);
+    const { memoryName } = resolved.profile;
     return createEngine(
-      new OnnxRuntimeBackend({ api, session, io, info: infoOf(api, io), limits: limitsOf(io, resolved) }),
+      new OnnxRuntimeBackend({
+        api,
+        session,
+        io,
+        info: infoOf(api, io, resolved),
+        limits: limitsOf(io, resolved),
+        deviceMemory: memoryName === undefined ? undefined : { name: memoryName, deviceId: memoryDeviceId(resolved) },
+      }),
     );
   } catch (error) {
     await api.async.releaseSession(session);
@@ -201,6 +226,7 @@ async function openSession(
   api: OrtApi,
   modelFile: string,
   sessionOptions: SessionOptions,
+  { profile, device }: ResolvedOptions,
   signal: AbortSignal | undefined,
 ): Promise<Pointer> {
   signal?.throwIfAborted();
@@ -208,6 +234,7 @@ async function openSession(
   const cancel = (): void => api.SessionOptionsSetLoadCancellationFlag(options, true);
   signal?.addEventListener('abort', cancel, { once: true });
   try {
+    appendProvider(api, options, profile, device);
     const session = await api.async.createSession(api.env, modelFile, options);
     if (signal?.aborted === true) await api.async.releaseSession(session);
     return session;
@@ -225,29 +252,47 @@ async function openSession(
   }
 }
 
-function infoOf(api: OrtApi, io: DecoderIo): EngineInfo {
+function stringsOf(option: string, values: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  for (const [key, value] of Object.entries<unknown>(values)) {
+    if (typeof value === 'string') continue;
+    throw new OptionError('OPTION_INVALID', `${WHERE}: ${option}.${key} must be a string.`, {
+      details: { option: `${option}.${key}` },
+    });
+  }
+  return values;
+}
+
+/** The memory of DirectML and WebGPU has id 0 whatever the adapter. */
+function memoryDeviceId({ profile, device }: ResolvedOptions): number {
+  return profile.name === 'cuda' ? (device.index ?? 0) : 0;
+}
+
+function infoOf(api: OrtApi, io: DecoderIo, { profile, device: { index } }: ResolvedOptions): EngineInfo {
+  const device = index === undefined ? profile.device : `${profile.device}.${index}`;
   return {
-    provider: 'cpu',
+    provider: profile.name,
     runtimeVersion: `ONNX Runtime ${api.version}`,
-    requestedDevice: 'cpu',
-    device: 'cpu',
-    deviceName: cpus()[0]?.model.trim() ?? 'unknown CPU',
-    emulated: false,
+    requestedDevice: device,
+    device,
+    ...describeDevice(profile, index),
     vocabularySize: io.vocabularySize,
     activationDtype: io.kvType, // GroupQueryAttention keeps its cache in the type of its activations
     kvDtype: io.kvType,
   };
 }
 
-function limitsOf(io: DecoderIo, { contextTokens, maxSlots, prefillChunkTokens }: ResolvedOptions): EngineLimits {
+function limitsOf(
+  io: DecoderIo,
+  { profile, contextTokens, maxSlots, prefillChunkTokens }: ResolvedOptions,
+): EngineLimits {
   return {
     contextTokens,
     maxSlots,
-    maxBatch: maxSlots,
+    maxBatch: profile.maxBatch === 'slots' ? maxSlots : profile.maxBatch,
     minFirstTokens: 1,
     maxPromptTokens: contextTokens,
-    maxAppendTokens: contextTokens,
-    prefillChunkTokens,
+    maxAppendTokens: profile.maxAppendTokens === 'context' ? contextTokens : profile.maxAppendTokens,
+    prefillChunkTokens: profile.prefill === 'whole' ? contextTokens : prefillChunkTokens,
     rewind: 'exact',
     logits: io.logitsRows === 'last' ? 'last' : 'any',
     ropeBoundaries: [],
