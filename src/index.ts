@@ -55,6 +55,17 @@ export { planRemoval, removeAll, type RemovalItem, type RemovalPlan } from './in
 export { pruneCache, type PrunedItem, type PruneOptions } from './inventory/prune-cache.js';
 export type { LoadModelOptions } from './model/load-options.js';
 export type { Model } from './model/model.js';
+export {
+  monitorLoad,
+  type AcceleratorLoad,
+  type CpuLoad,
+  type LoadSample,
+  type MemoryLoad,
+  type MonitorLoadOptions,
+  type NotAvailable,
+  type Reading,
+  type RunningModel,
+} from './load/monitor.js';
 export type {
   Execution,
   FinishReason,
@@ -66,6 +77,7 @@ export type {
   Timings,
   Usage,
 } from './model/result.js';
+export type { TokenTrace, TraceOptions } from './model/token-trace.js';
 export { catalogue } from './models/catalogue.js';
 export type {
   BuiltInSource,

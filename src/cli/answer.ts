@@ -1,8 +1,9 @@
 /** One answer on stdout: as text while it comes, or as JSON. */
+import { LoadMeter } from '../load/load-meter.js';
 import type { GenerateOptions, GenerateResult, GenerationInput, StreamPart } from '../model/result.js';
 import type { Model } from '../model/model.js';
 import { compareWithReference } from './reference.js';
-import { CpuLoadMeter, formatStats } from './stats.js';
+import { formatStats } from './stats.js';
 
 export type OutputMode = 'text' | 'json' | 'jsonl';
 
@@ -24,17 +25,18 @@ export async function answerOnce(
   options: GenerateOptions,
   settings: AnswerSettings,
 ): Promise<void> {
-  const cpuLoad = new CpuLoadMeter();
   if (settings.echo) {
     const ids = await model.encodeInput(input);
     process.stdout.write(model.tokenizer.decode(ids, { skipSpecialTokens: false }));
   }
+  using meter = settings.stats ? new LoadMeter() : null;
   const run = model.stream(input, options);
   for await (const part of run.fullStream) print(part, settings.mode);
   const result = await run.result;
+  const load = await meter?.stop();
   if (settings.mode === 'json') process.stdout.write(`${JSON.stringify(asJson(result))}\n`);
   if (settings.mode === 'text') process.stdout.write('\n');
-  if (settings.stats) process.stderr.write(formatStats(result, cpuLoad.percent()));
+  if (load !== undefined) process.stderr.write(formatStats(result, load));
   if (settings.referenceFile !== undefined) {
     process.stderr.write(`${await compareWithReference(result.tokenIds, settings.referenceFile)}\n`);
   }

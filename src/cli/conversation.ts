@@ -4,7 +4,8 @@ import type { GenerateOptions } from '../model/result.js';
 import type { Model } from '../model/model.js';
 import { describeError } from './exit.js';
 import { AipcError } from '../errors.js';
-import { CpuLoadMeter, formatStats } from './stats.js';
+import { LoadMeter } from '../load/load-meter.js';
+import { formatStats } from './stats.js';
 
 export interface ConversationSettings {
   readonly system: string | undefined;
@@ -64,12 +65,12 @@ async function answerTurn(
   const interrupted = new AbortController();
   const interrupt = (): void => interrupted.abort(new DOMException('Interrupted.', 'AbortError'));
   terminal.once('SIGINT', interrupt);
-  const cpuLoad = new CpuLoadMeter();
+  using meter = settings.stats ? new LoadMeter() : null;
   try {
     const run = chat.stream(text, { ...settings.options, signal: interrupted.signal });
     for await (const piece of run.textStream) process.stdout.write(piece);
     process.stdout.write('\n');
-    if (settings.stats) process.stderr.write(formatStats(await run.result, cpuLoad.percent()));
+    if (meter !== null) process.stderr.write(formatStats(await run.result, await meter.stop()));
   } catch (error) {
     // A turn that fails on purpose (context full, bad template) must not end the conversation.
     if (!(error instanceof AipcError) && !interrupted.signal.aborted) throw error;

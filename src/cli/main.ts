@@ -12,6 +12,7 @@ import { rmCommand } from './rm-command.js';
 import { runCommand } from './run-command.js';
 import { setupCommand } from './setup-command.js';
 import { showCommand } from './show-command.js';
+import { topCommand } from './top-command.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -24,6 +25,7 @@ const program = new Command('aipc')
   .showHelpAfterError('(add --help for the options)')
   .exitOverride()
   .addCommand(runCommand(interrupt.signal))
+  .addCommand(topCommand(interrupt.signal))
   .addCommand(pullCommand(interrupt.signal))
   .addCommand(listCommand())
   .addCommand(showCommand(interrupt.signal))

@@ -1,21 +1,9 @@
 /** What ran where and how fast, in words, for stderr. */
-import { availableParallelism } from 'node:os';
+import type { MeanLoad } from '../load/load-meter.js';
 import type { GenerateResult } from '../model/result.js';
+import { formatMeanLoad } from './load-view.js';
 
-/** CPU time of this process over a stretch of wall time, as a share of all cores. */
-export class CpuLoadMeter {
-  readonly #startedUs = process.cpuUsage();
-  readonly #startedMs = performance.now();
-
-  /** 0 to 100. */
-  percent(): number {
-    const used = process.cpuUsage(this.#startedUs);
-    const wallUs = (performance.now() - this.#startedMs) * 1000;
-    return Math.min(100, (100 * (used.user + used.system)) / (wallUs * availableParallelism()));
-  }
-}
-
-export function formatStats(result: GenerateResult, cpuLoadPercent: number): string {
+export function formatStats(result: GenerateResult, load: MeanLoad): string {
   const { execution, timings, usage, model } = result;
   const format = model.weightFormat === null ? '' : `, ${model.weightFormat}`;
   const emulated = execution.emulated ? ` (emulating ${execution.requested})` : '';
@@ -23,7 +11,8 @@ export function formatStats(result: GenerateResult, cpuLoadPercent: number): str
     `model    ${model.id}${format}, loaded in ${duration(timings.loadMs)}`,
     `ran on   ${execution.device}${emulated}: ${execution.deviceName}, by ${execution.runtimeVersion}, provider ` +
       `${execution.provider} (asked for ${execution.requested}), in ${execution.activationDtype} with a KV cache in ` +
-      `${execution.kvDtype}, CPU load of this process ${cpuLoadPercent.toFixed(0)} %`,
+      execution.kvDtype,
+    `load     ${formatMeanLoad(load)}`,
     `prompt   ${usage.inputTokens} tokens, ${usage.cachedInputTokens} of them cached` +
       `, first token after ${duration(timings.timeToFirstTokenMs)} (prefill ${rate(timings.prefillTokensPerSecond)})`,
     `answer   ${usage.outputTokens} tokens (${result.finishReason}), ${rate(timings.decodeTokensPerSecond)}`,

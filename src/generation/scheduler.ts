@@ -32,6 +32,11 @@ export class Scheduler implements AsyncDisposable, SequenceOwner {
     this.slots = new SlotPool(engine);
   }
 
+  /** Tokens whose keys and values are cached, of all sequences that hold a slot. */
+  get cachedTokens(): number {
+    return this.slots.cachedTokens;
+  }
+
   /** Throws DISPOSED. */
   createSequence(): Sequence {
     this.refuseIfDisposed();

@@ -58,6 +58,11 @@ export class SlotPool {
     await Promise.all([...this.holders].map((sequence) => this.release(sequence)));
   }
 
+  /** Of all holders together. */
+  get cachedTokens(): number {
+    return [...this.holders].reduce((sum, { slot }) => sum + (slot?.length ?? 0), 0);
+  }
+
   private get held(): number {
     return this.holders.size + this.closing;
   }

@@ -57,11 +57,16 @@ export async function loadModel(reference: string, options: LoadModelOptions = {
       bosTokenId,
       endTokenIds: new Set(endTokenIds),
       loadMs: performance.now() - startedMs,
+      publish: isPublished(options) ? (problem) => options.onWarning?.(problem) : null,
     });
   } catch (error) {
     await chatTemplate?.dispose();
     throw error;
   }
+}
+
+function isPublished({ publish }: LoadModelOptions): boolean {
+  return publish ?? process.env['AIPC_PUBLISH']?.toLowerCase() !== 'no';
 }
 
 /** Null where the folder has none: such a model takes raw prompts alone, and says so when asked to chat. */

@@ -28,6 +28,11 @@ export interface LoadModelOptions {
   readonly minResponseTokens?: number;
   /** npu: try weights that Intel does not support there. Default false. */
   readonly allowUnsupported?: boolean;
+  /**
+   * Let `aipc top` and monitorLoad() see this model: names and counts in a file of aipc's cache, nothing of prompts or
+   * answers. Default true, unless the environment says AIPC_PUBLISH=no.
+   */
+  readonly publish?: boolean;
   /** Told, in words, what went otherwise than expected though the model runs: a damaged cache, say. */
   readonly onWarning?: (message: string) => void;
   /** Of a model on the hub: a branch, tag or commit. Default: main, or what the reference itself names. */
@@ -51,6 +56,7 @@ export const LOAD_MODEL_KEYS = [
   'maxPromptTokens',
   'minResponseTokens',
   'allowUnsupported',
+  'publish',
   'onWarning',
   'revision',
   'download',

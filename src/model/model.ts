@@ -10,10 +10,12 @@ import { generate } from '../generation/generate.js';
 import { scoreTokens } from '../generation/score.js';
 import type { Scheduler } from '../generation/scheduler.js';
 import type { Sequence } from '../generation/sequence.js';
+import { ModelPublication, type ModelStatus } from '../load/publish-model.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { ChatSession, type ChatOptions } from './chat-session.js';
 import { resolveGenerateOptions, type ResolvedGenerateOptions } from './generate-options.js';
 import { GenerationStream } from './generation-stream.js';
+import { ModelActivity } from './model-activity.js';
 import type {
   Execution,
   GenerateOptions,
@@ -22,6 +24,7 @@ import type {
   ModelIdentity,
   StreamPart,
 } from './result.js';
+import { traceTokens, type TokenTrace, type TraceOptions } from './token-trace.js';
 
 /** The parts that loadModel() has put together; the Model owns all of them. */
 export interface ModelParts {
@@ -38,6 +41,8 @@ export interface ModelParts {
   readonly bosTokenId: number | null;
   readonly endTokenIds: ReadonlySet<number>;
   readonly loadMs: number;
+  /** Where to say that `aipc top` will not see the model; null: it shall not see it. */
+  readonly publish: ((problem: string) => void) | null;
 }
 
 export class Model implements AsyncDisposable {
@@ -50,6 +55,8 @@ export class Model implements AsyncDisposable {
   readonly loadMs: number;
   readonly tokenizer: Tokenizer;
   readonly #parts: ModelParts;
+  readonly #activity = new ModelActivity();
+  readonly #publication: ModelPublication | null;
   #disposal: Promise<void> | null = null;
 
   constructor(parts: ModelParts) {
@@ -70,6 +77,7 @@ export class Model implements AsyncDisposable {
       kvDtype: info.kvDtype,
       emulated: info.emulated,
     };
+    this.#publication = parts.publish === null ? null : new ModelPublication(() => this.#status(), parts.publish);
   }
 
   /** One answer, whole. Throws the errors of stream(). */
@@ -120,6 +128,28 @@ export class Model implements AsyncDisposable {
     return scoreTokens(this.#parts.scheduler, this.#checkedIds(input.tokenIds), options);
   }
 
+  /**
+   * Greedy tokens after a prompt with the time of each and a look at their logits, end tokens or not: what measuring and
+   * comparing devices need. Throws what stream() throws, CONTEXT_EXCEEDED where all of them do not fit, or the signal's reason.
+   */
+  async trace(input: GenerationInput, options: TraceOptions): Promise<TokenTrace> {
+    this.#refuseIfDisposed();
+    const { scheduler, tokenizer } = this.#parts;
+    const activity = this.#activity.begin();
+    const { onLogits } = options;
+    try {
+      return await traceTokens(scheduler, tokenizer, await this.encodeInput(input, options.signal), {
+        ...options,
+        onLogits: (logits, index, tokenId) => {
+          activity.produced(1);
+          onLogits?.(logits, index, tokenId);
+        },
+      });
+    } finally {
+      activity.end();
+    }
+  }
+
   /** The token ids that an input becomes, as generate() would use them. */
   async encodeInput(input: GenerationInput, signal?: AbortSignal): Promise<Int32Array> {
     const { tokenizer } = this.#parts;
@@ -135,6 +165,7 @@ export class Model implements AsyncDisposable {
   /** Stops what runs, frees the native memory. Twice is harmless. */
   dispose(): Promise<void> {
     this.#disposal ??= (async () => {
+      await this.#publication?.[Symbol.asyncDispose]();
       await this.#parts.scheduler.dispose();
       await this.#parts.engine.dispose();
       await this.#parts.chatTemplate?.dispose();
@@ -147,6 +178,22 @@ export class Model implements AsyncDisposable {
   }
 
   async *#answer(
+    sequence: Sequence,
+    input: GenerationInput,
+    options: ResolvedGenerateOptions,
+  ): AsyncGenerator<StreamPart, void, void> {
+    const activity = this.#activity.begin();
+    try {
+      for await (const part of this.#answerParts(sequence, input, options)) {
+        if (part.type === 'text-delta') activity.produced(part.tokenIds.length);
+        yield part;
+      }
+    } finally {
+      activity.end();
+    }
+  }
+
+  async *#answerParts(
     sequence: Sequence,
     input: GenerationInput,
     options: ResolvedGenerateOptions,
@@ -213,6 +260,18 @@ export class Model implements AsyncDisposable {
       }
     }
     return checked;
+  }
+
+  #status(): ModelStatus {
+    const { id, weightFormat } = this.identity;
+    const { device, deviceName, provider, emulated } = this.execution;
+    const { state, tokensPerSecond, outputTokens } = this.#activity;
+    return {
+      ...{ modelId: id, weightFormat, device, deviceName, provider, emulated },
+      ...{ state, tokensPerSecond, outputTokens },
+      kvCacheTokens: this.#parts.scheduler.cachedTokens,
+      contextTokens: this.contextTokens,
+    };
   }
 
   #resolve(options: GenerateOptions): ResolvedGenerateOptions {
