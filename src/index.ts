@@ -62,7 +62,6 @@ export {
   type LoadSample,
   type MemoryLoad,
   type MonitorLoadOptions,
-  type NotAvailable,
   type Reading,
   type RunningModel,
 } from './load/monitor.js';
