@@ -45,6 +45,7 @@ export interface CpuDevice {
   readonly vendor: DeviceVendor;
   /** Logical processors that this process may use. */
   readonly logicalProcessors: number;
+  readonly physicalCores: Fact<number>;
   /** Physical cores of each kind. */
   readonly cores: Fact<CoreCounts>;
   readonly instructionSets: Fact<readonly InstructionSet[]>;
@@ -69,7 +70,7 @@ export interface Accelerator {
   readonly generation: string | null;
   /** It shares the machine's memory. Null: not known. */
   readonly isIntegrated: boolean | null;
-  /** Hexadecimal, four digits; null outside of PCI. */
+  /** Hexadecimal, four digits, lower case; null outside of PCI. */
   readonly pciIds: { readonly vendor: string; readonly device: string } | null;
   /** `0000:03:00.0`; the key on Linux. Null: not known. */
   readonly pciAddress: string | null;
@@ -103,5 +104,13 @@ export interface Machine {
   readonly notAvailable: readonly string[];
 }
 
-/** What every probe gives of a GPU or NPU; number-devices.ts puts them in order. */
-export type FoundAccelerator = Omit<Accelerator, 'id'>;
+/** What a probe of one platform gives; the numbers, the memory and the judgement of drivers are added above it. */
+export interface Probe {
+  readonly cpu: CpuDevice;
+  readonly accelerators: readonly FoundAccelerator[];
+  readonly notAvailable: readonly string[];
+}
+
+export interface FoundAccelerator extends Omit<Accelerator, 'id' | 'driver' | 'problems'> {
+  readonly driver: Pick<DriverFacts, 'name' | 'version'>;
+}
