@@ -26,7 +26,6 @@ export type {
   InstructionSet,
   Machine,
   MachineMemory,
-  NotAvailable,
 } from './devices/device.js';
 export type { Measurement } from './devices/measurement.js';
 export type { DrivenDevice, ProviderName, ProviderStatus } from './devices/provider.js';
