@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import { exportModel } from '../model/export-model.js';
 import type { ExportSummary } from '../convert/onnx/export-onnx.js';
-import type { WeightOptions } from '../convert/recipe.js';
+import { ACTIVATIONS, ONNX_TARGETS, type WeightOptions } from '../convert/recipe.js';
 import { exportOpenvinoCommand } from './export-openvino-command.js';
 import { parseInteger } from './parse.js';
 import { ProgressLine } from './progress-line.js';
@@ -10,6 +10,8 @@ import { ProgressLine } from './progress-line.js';
 interface ExportOnnxFlags {
   model: string;
   weightFormat: NonNullable<WeightOptions['weightFormat']>;
+  target: NonNullable<WeightOptions['target']>;
+  activations?: NonNullable<WeightOptions['activations']>;
   // The exporter checks which numbers are allowed.
   blockSize?: NonNullable<WeightOptions['blockSize']>;
   asym?: true;
@@ -22,7 +24,7 @@ interface ExportOnnxFlags {
 
 export function exportCommand(signal: AbortSignal): Command {
   const onnx = new Command('onnx')
-    .description("to ONNX, laid out as onnxruntime-genai's model builder does, for ONNX Runtime on the CPU")
+    .description("to ONNX, laid out as onnxruntime-genai's model builder does, for ONNX Runtime")
     .argument('<output-folder>', 'a folder that does not exist yet')
     .requiredOption('--model <model>', 'a known model, a Hugging Face id, a folder of its weights or a .gguf file')
     .addOption(
@@ -30,9 +32,24 @@ export function exportCommand(signal: AbortSignal): Command {
         .choices(['int4', 'int8', 'fp16', 'fp32'])
         .default('int4'),
     )
+    .addOption(
+      new Option('--target <target>', 'the provider that will run it: its node forms and types')
+        .choices(ONNX_TARGETS)
+        .default('cpu'),
+    )
+    .addOption(
+      new Option(
+        '--activations <type>',
+        'fp32 where a WebGPU device has no f16 (default: cpu fp32, others fp16)',
+      ).choices(ACTIVATIONS),
+    )
     .option('--block-size <n>', 'int4, int8: weights per scale, 16, 32, 64, 128 or 256 (default: 32)', parseInteger)
     .option('--asym', 'int4, int8: with zero points (default: symmetric)')
-    .option('--accuracy-level <n>', 'int4, int8: 0 computes in fp32, 4 in int8 (default: 4)', parseInteger)
+    .option(
+      '--accuracy-level <n>',
+      'int4, int8: 0 computes in the type of activations, 4 in int8 (default: cpu, webgpu 4, others 0)',
+      parseInteger,
+    )
     .option('--workers <n>', 'threads that quantise (default: one a core)', parseInteger)
     .option('--revision <revision>', 'of a model on the hub: a branch, tag or commit')
     .option('--offline', 'download nothing')
@@ -49,6 +66,8 @@ async function exportOnnxFolder(outputFolder: string, flags: ExportOnnxFlags, si
   try {
     const summary = await exportModel(flags.model, outputFolder, {
       weightFormat: flags.weightFormat,
+      target: flags.target,
+      ...(flags.activations === undefined ? {} : { activations: flags.activations }),
       ...(flags.blockSize === undefined ? {} : { blockSize: flags.blockSize }),
       ...(flags.asym === undefined ? {} : { symmetric: false }),
       ...(flags.accuracyLevel === undefined ? {} : { accuracyLevel: flags.accuracyLevel }),

@@ -87,8 +87,16 @@ describe('runSlice', () => {
     const tasks: TensorTask[] = [
       { ...rows, kind: 'copy', dtype: 'fp16', offsetBytes: 0 },
       { ...rows, kind: 'transpose', dtype: 'fp16', offsetBytes: 0, firstColumn: 0, outputColumnCount: 64 },
-      { ...rows, kind: 'quantise', block, valuesOffsetBytes: 0, scalesOffsetBytes: 0, zeroPointsOffsetBytes: 0 },
-      { kind: 'rope', function: 'sin', theta: 10_000, rowCount: 20, columnCount: 8, offsetBytes: 0 },
+      {
+        ...rows,
+        kind: 'quantise',
+        block,
+        scaleDtype: 'fp32',
+        valuesOffsetBytes: 0,
+        scalesOffsetBytes: 0,
+        zeroPointsOffsetBytes: 0,
+      },
+      { kind: 'rope', dtype: 'fp32', function: 'sin', theta: 10_000, rowCount: 20, columnCount: 8, offsetBytes: 0 },
     ];
     for (const task of tasks) {
       let written = 0;
@@ -102,7 +110,15 @@ describe('runSlice', () => {
 
   it('tabulates cos and sin of position / theta^(2i / rotarySize), each position in its row', async () => {
     for (const fn of ['cos', 'sin'] as const) {
-      const task = { kind: 'rope', function: fn, theta: 500, rowCount: 50, columnCount: 8, offsetBytes: 0 } as const;
+      const task = {
+        kind: 'rope',
+        dtype: 'fp32',
+        function: fn,
+        theta: 500,
+        rowCount: 50,
+        columnCount: 8,
+        offsetBytes: 0,
+      } as const;
       const view = await run(task, 50 * 8 * 4, 7);
       for (const [position, i] of [
         [0, 0],
@@ -123,6 +139,7 @@ describe('runSlice', () => {
         ? { ...rows, kind, dtype: 'fp32', offsetBytes: 0 }
         : {
             ...rows,
+            scaleDtype: 'fp32',
             kind,
             block: { bits: 4, blockSize: 32, symmetric: true },
             valuesOffsetBytes: 0,

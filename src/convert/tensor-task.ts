@@ -35,6 +35,7 @@ export type TensorTask =
   | (RowsOfTensor & {
       readonly kind: 'quantise';
       readonly block: BlockFormat;
+      readonly scaleDtype: 'fp16' | 'fp32';
       readonly valuesOffsetBytes: number;
       readonly scalesOffsetBytes: number;
       /** Unused when symmetric. */
@@ -50,8 +51,9 @@ export type TensorTask =
       readonly zeroPointsOffsetBytes: number;
     })
   | {
-      /** f32 [rowCount = positions, columnCount = rotarySize / 2] of cos or sin of the rotary angles. */
+      /** [rowCount = positions, columnCount = rotarySize / 2] of cos or sin of the rotary angles. */
       readonly kind: 'rope';
+      readonly dtype: 'fp16' | 'fp32';
       readonly function: 'cos' | 'sin';
       readonly theta: number;
       readonly rowCount: number;
@@ -96,12 +98,14 @@ export function sliceBytes({ task, rowCount }: TensorSlice): number {
   switch (task.kind) {
     case 'copy':
     case 'transpose':
-      return rowCount * task.columnCount * (task.dtype === 'fp16' ? 2 : 4);
     case 'rope':
-      return rowCount * task.columnCount * 4;
+      return rowCount * task.columnCount * elementBytes(task.dtype);
     case 'quantise': {
       const layout = quantisedRowLayout(task.columnCount, task.block);
-      return rowCount * (layout.valueBytesPerRow + layout.blocksPerRow * 4 + layout.zeroPointBytesPerRow);
+      return (
+        rowCount *
+        (layout.valueBytesPerRow + layout.blocksPerRow * elementBytes(task.scaleDtype) + layout.zeroPointBytesPerRow)
+      );
     }
     case 'compress': {
       const { bits, symmetric, groupSize } = task.format;
@@ -118,8 +122,8 @@ export type WriteAt = (bytes: Uint8Array, offsetBytes: number) => Promise<void> 
 export async function runSlice(slice: TensorSlice, source: WeightSource, write: WriteAt): Promise<void> {
   const { task, firstRow, rowCount } = slice;
   if (task.kind === 'rope') {
-    const table = ropeRows(task, firstRow, rowCount);
-    return write(bytesOf(table), task.offsetBytes + firstRow * task.columnCount * 4);
+    const table = convert(ropeRows(task, firstRow, rowCount), task.dtype);
+    return write(bytesOf(table), task.offsetBytes + firstRow * task.columnCount * elementBytes(task.dtype));
   }
   const rows = await source.readRows(task.tensor, firstRow, rowCount);
   if (rows.length !== rowCount * task.columnCount) {
@@ -149,7 +153,10 @@ export async function runSlice(slice: TensorSlice, source: WeightSource, write: 
         const layout = quantisedRowLayout(task.columnCount, task.block);
         const { values, scales, zeroPoints } = quantiseRows(rows, task.columnCount, task.block);
         await write(values, task.valuesOffsetBytes + firstRow * layout.valueBytesPerRow);
-        await write(bytesOf(scales), task.scalesOffsetBytes + firstRow * layout.blocksPerRow * 4);
+        await write(
+          bytesOf(convert(scales, task.scaleDtype)),
+          task.scalesOffsetBytes + firstRow * layout.blocksPerRow * elementBytes(task.scaleDtype),
+        );
         if (zeroPoints !== null) {
           await write(zeroPoints, task.zeroPointsOffsetBytes + firstRow * layout.zeroPointBytesPerRow);
         }
@@ -182,6 +189,10 @@ export function withPlace(error: unknown, source: WeightSource, tensor: string, 
     return new UnsupportedError('DTYPE_UNSUPPORTED', `${place}: ${error.message}`, options);
   }
   return error;
+}
+
+function elementBytes(dtype: 'fp16' | 'fp32'): number {
+  return dtype === 'fp16' ? 2 : 4;
 }
 
 /** All platforms that Node runs on are little-endian, as both ONNX and the data file are. */

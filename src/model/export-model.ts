@@ -21,6 +21,8 @@ export interface ExportModelOptions extends WeightOptions {
 }
 
 const KEYS = [
+  'target',
+  'activations',
   'weightFormat',
   'blockSize',
   'symmetric',

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelConfig } from '../../weights/weights.js';
 import { describeDecoder } from '../decoder.js';
-import type { WeightOptions } from '../recipe.js';
+import { resolveWeightRecipe, type WeightOptions } from '../recipe.js';
 import { memorySource, TINY_CONFIG } from '../testing/memory-source.js';
 import { ExportedGraph, largestDifference, relativeRms, type GraphOutput } from '../testing/run-graph.js';
 import { buildDecoderGraph } from './decoder-graph.js';
@@ -60,11 +60,10 @@ describe('the decoder graph', () => {
     expect(all.rows).toBe(40);
 
     const decoder = describeDecoder(source.config, source.tensors, source.location);
-    const { model } = buildDecoderGraph(
-      decoder,
-      { weightFormat: 'fp32' },
-      { dataFile: DATA_FILE, producerVersion: '1' },
-    );
+    const { model } = buildDecoderGraph(decoder, resolveWeightRecipe('test', { weightFormat: 'fp32' }), {
+      dataFile: DATA_FILE,
+      producerVersion: '1',
+    });
     expect(model.inputs.at(-1)).toEqual({ name: 'logits_first_row', dataType: 'int64', shape: [1] });
     // onnxruntime-node's API cannot override an initialiser, so here another default stands for it.
     for (const firstRow of [33, 39]) {
@@ -158,16 +157,19 @@ describe('the decoder graph', () => {
   ])("refuses %o, which ONNX Runtime's attention cannot run", (changes) => {
     const { config, tensors, location } = memorySource({ ...TINY_CONFIG, ...changes });
     const decoder = describeDecoder(config, tensors, location);
-    expect(() => buildDecoderGraph(decoder, { weightFormat: 'fp32' }, { dataFile: 'd', producerVersion: '1' })).toThrow(
-      expect.objectContaining({ code: 'MODEL_FEATURE_UNSUPPORTED' }),
-    );
+    expect(() =>
+      buildDecoderGraph(decoder, resolveWeightRecipe('test', { weightFormat: 'fp32' }), {
+        dataFile: 'd',
+        producerVersion: '1',
+      }),
+    ).toThrow(expect.objectContaining({ code: 'MODEL_FEATURE_UNSUPPORTED' }));
   });
 
   it('begins every constant of the data file on a page, without overlap', () => {
     const { config, tensors, location } = memorySource(TINY_CONFIG);
     const { model, dataFileBytes } = buildDecoderGraph(
       describeDecoder(config, tensors, location),
-      { weightFormat: 'int4', block: { bits: 4, blockSize: 32, symmetric: false }, accuracyLevel: 4 },
+      resolveWeightRecipe('test', { weightFormat: 'int4', symmetric: false }),
       { dataFile: 'd', producerVersion: '1' },
     );
     let end = 0;

@@ -1,8 +1,7 @@
 /**
  * A Decoder and a recipe become an ONNX graph and the tasks that fill its data file, laid out as onnxruntime-genai's
- * model builder does for the CPU (src/python/py/models/builders/base.py, 0.18): packed q, k, v; GroupQueryAttention
- * with rotary embedding; SkipSimplifiedLayerNormalization; MatMulNBits. Activations and the KV cache are fp32.
- * It reads no weights and writes no file.
+ * model builder does for the recipe's target (src/python/py/models/builders/base.py, 0.18): attention.ts has what differs;
+ * SkipSimplifiedLayerNormalization; MatMulNBits. It reads no weights and writes no file.
  *
  * One thing is added: `logits_first_row`, an initialiser that a caller may override (which is why ONNX wants it among
  * the inputs too). Only rows from it on, of those that input_ids holds, go through the head: 0 (the default, and what
@@ -12,7 +11,8 @@ import { UnsupportedError } from '../../errors.js';
 import type { Decoder } from '../decoder.js';
 import type { WeightRecipe } from '../recipe.js';
 import type { TensorTask } from '../tensor-task.js';
-import { float, GraphWriter, int } from './graph-writer.js';
+import { attention, POSITION_IDS } from './attention.js';
+import { GraphWriter, int } from './graph-writer.js';
 import type { OnnxModel, OnnxValue } from './onnx-model.js';
 
 export interface DecoderGraph {
@@ -33,7 +33,7 @@ export function buildDecoderGraph(
 ): DecoderGraph {
   checkHeads(decoder);
   const graph = new GraphWriter(recipe);
-  const { attention, vocabularySize, contextTokens } = decoder;
+  const { vocabularySize, contextTokens } = decoder;
 
   // Mask -> what GroupQueryAttention asks for: index of each sequence's last key, and the longest length.
   graph.constant('one', [1], [1n]);
@@ -48,9 +48,10 @@ export function buildDecoderGraph(
 
   const halfRotary = decoder.rope.rotarySize / 2;
   for (const fn of ['cos', 'sin'] as const) {
-    const offsetBytes = graph.external(`${fn}_cache`, 'float32', [contextTokens, halfRotary]);
+    const offsetBytes = graph.external(`${fn}_cache`, graph.floatType, [contextTokens, halfRotary]);
     graph.tasks.push({
       kind: 'rope',
+      dtype: graph.floatDtype,
       function: fn,
       theta: decoder.rope.theta,
       rowCount: contextTokens,
@@ -70,32 +71,21 @@ export function buildDecoderGraph(
     const name = `/model/layers.${index}`;
     const kv = (prefix: string, part: string, length: string): OnnxValue => ({
       name: `${prefix}.${index}.${part}`,
-      dataType: 'float32',
-      shape: ['batch_size', attention.kvHeadCount, length, attention.headSize],
+      dataType: graph.floatType,
+      shape: ['batch_size', decoder.attention.kvHeadCount, length, decoder.attention.headSize],
     });
     const past = ['key', 'value'].map((part) => kv('past_key_values', part, 'past_sequence_length'));
     const present = ['key', 'value'].map((part) => kv('present', part, 'total_sequence_length'));
     caches.push(...past);
     presents.push(...present);
 
-    const qkv = graph.linear(`${name}/attn/qkv_proj`, hidden, layer.qkv);
-    const attended = `${name}/attn/GroupQueryAttention/output_0`;
-    graph.nodes.push({
-      opType: 'GroupQueryAttention',
-      domain: 'com.microsoft',
-      name: `${name}/attn/GroupQueryAttention`,
-      inputs: [qkv, '', '', ...past.map((value) => value.name), seqlens, totalLength, 'cos_cache', 'sin_cache'],
-      outputs: [attended, ...present.map((value) => value.name)],
-      attributes: {
-        num_heads: int(attention.headCount),
-        kv_num_heads: int(attention.kvHeadCount),
-        scale: float(attention.scale),
-        // Counts the token itself, as transformers' sliding_window does (measured on ONNX Runtime 1.30 and 1.32).
-        local_window_size: int(attention.windowTokens ?? -1),
-        softcap: float(0),
-        do_rotary: int(1),
-        rotary_interleaved: int(0),
-      },
+    const attended = attention(graph, name, hidden, layer, decoder, {
+      target: recipe.target,
+      seqlens,
+      totalLength,
+      tables: ['cos_cache', 'sin_cache'],
+      past: past.map((value) => value.name),
+      present: present.map((value) => value.name),
     });
     const attentionOutput = graph.linear(`${name}/attn/o_proj`, attended, layer.attentionOutput);
     [hidden, residual] = graph.skipNorm(
@@ -127,11 +117,12 @@ export function buildDecoderGraph(
       inputs: [
         { name: 'input_ids', dataType: 'int64', shape: ['batch_size', 'sequence_length'] },
         { name: 'attention_mask', dataType: 'int64', shape: ['batch_size', 'total_sequence_length'] },
+        ...(recipe.target === 'dml' ? [POSITION_IDS] : []),
         ...caches,
         { name: 'logits_first_row', dataType: 'int64', shape: [1] },
       ],
       outputs: [
-        { name: 'logits', dataType: 'float32', shape: ['batch_size', 'logits_length', vocabularySize] },
+        { name: 'logits', dataType: graph.floatType, shape: ['batch_size', 'logits_length', vocabularySize] },
         ...presents,
       ],
       nodes: graph.nodes,

@@ -40,6 +40,8 @@ export interface ExportSummary extends ExportFolderSummary {
 
 const OPTION_KEYS = [
   ...EXPORT_FOLDER_KEYS,
+  'target',
+  'activations',
   'weightFormat',
   'blockSize',
   'symmetric',
@@ -77,7 +79,7 @@ export async function exportOnnx(options: ExportOnnxOptions): Promise<ExportSumm
       await using runner = createRunner(source, target.workers);
       await runner.run({ kind: 'encode', model, file: file(MODEL_FILE) });
       await writeWeights(runner, tasks, file(DATA_FILE), options);
-      await writeFile(file(GENAI_CONFIG_FILE), toJson(genaiConfig(decoder, MODEL_FILE)));
+      await writeFile(file(GENAI_CONFIG_FILE), toJson(genaiConfig(decoder, MODEL_FILE, recipe.target)));
       const by = { exporterVersion: EXPORTER_VERSION, runtime: 'onnxruntime' };
       await writeFile(file(PROVENANCE_FILE), toJson(provenance(source, decoder, by, weightFacts(recipe))));
       return OWN_FILES;
@@ -91,5 +93,6 @@ function weightFacts(recipe: WeightRecipe): object {
     'block' in recipe
       ? { ...recipe.block, accuracyLevel: recipe.accuracyLevel }
       : { blockSize: null, symmetric: null, accuracyLevel: null };
-  return { weightFormat: recipe.weightFormat satisfies WeightFormat, ...weights };
+  const { target, activations } = recipe;
+  return { target, activations, weightFormat: recipe.weightFormat satisfies WeightFormat, ...weights };
 }

@@ -44,6 +44,16 @@ export class GraphWriter {
     this.#recipe = recipe;
   }
 
+  /** Of activations, the KV cache, norms, scales and tables. */
+  get floatType(): 'float16' | 'float32' {
+    return this.#recipe.activations === 'fp16' ? 'float16' : 'float32';
+  }
+
+  /** The same as tasks call it. */
+  get floatDtype(): 'fp16' | 'fp32' {
+    return this.#recipe.activations;
+  }
+
   get dataFileBytes(): number {
     return this.#dataFileBytes;
   }
@@ -79,9 +89,9 @@ export class GraphWriter {
     return offsetBytes;
   }
 
-  /** Rows of the table, looked up: fp32, or stored fp16 and widened after the lookup where the recipe is fp16. */
+  /** Rows of the table, looked up, in the type of activations; fp16 weights are widened after the lookup where that is fp32. */
   embedding(name: string, ids: string, table: LinearPart, width: number): string {
-    const fp16 = this.#recipe.weightFormat === 'fp16';
+    const fp16 = this.#recipe.weightFormat === 'fp16' || this.floatDtype === 'fp16';
     const tensor = constantName(name, 'weight');
     const offsetBytes = this.external(tensor, fp16 ? 'float16' : 'float32', [table.rowCount, width]);
     this.tasks.push({
@@ -93,7 +103,7 @@ export class GraphWriter {
       offsetBytes,
     });
     const rows = this.node('Gather', `${name}/Gather`, [tensor, ids], { axis: int(0) });
-    return fp16 ? this.cast(`${name}/Cast`, rows, 'float32') : rows;
+    return fp16 && this.floatDtype === 'fp32' ? this.cast(`${name}/Cast`, rows, 'float32') : rows;
   }
 
   norm(name: string, input: string, norm: RmsNorm): string {
@@ -147,19 +157,19 @@ export class GraphWriter {
 
   #normWeight(name: string, norm: RmsNorm): string {
     const tensor = constantName(name, 'weight');
-    const offsetBytes = this.external(tensor, 'float32', [norm.size]);
+    const offsetBytes = this.external(tensor, this.floatType, [norm.size]);
     this.tasks.push({
       kind: 'copy',
       tensor: norm.tensor,
       rowCount: norm.size,
       columnCount: 1,
-      dtype: 'fp32',
+      dtype: this.floatDtype,
       offsetBytes,
     });
     return tensor;
   }
 
-  /** [inputSize, outputSize], as ONNX's MatMul wants it; fp16 is widened to fp32 (once, when the model is loaded). */
+  /** [inputSize, outputSize], as ONNX's MatMul wants it; fp16 is widened where activations are fp32 (once, at load). */
   #matMulWeight(name: string, { inputSize, outputSize, parts }: Linear, dtype: 'fp16' | 'fp32'): string {
     const tensor = constantName(name, 'MatMul.weight');
     const offsetBytes = this.external(tensor, dtype === 'fp16' ? 'float16' : 'float32', [inputSize, outputSize]);
@@ -177,7 +187,7 @@ export class GraphWriter {
       });
       firstColumn += part.rowCount;
     }
-    return dtype === 'fp16' ? this.cast(`${name}/Cast`, tensor, 'float32') : tensor;
+    return dtype === 'fp16' && this.floatDtype === 'fp32' ? this.cast(`${name}/Cast`, tensor, 'float32') : tensor;
   }
 
   /** MatMulNBits' inputs after the first: B, scales and, unless symmetric, zero points. */
@@ -190,7 +200,7 @@ export class GraphWriter {
     const zeroPoints = constantName(name, 'MatMul.weight_zp');
     const blobBytes = layout.valueBytesPerRow / layout.blocksPerRow;
     let valuesOffsetBytes = this.external(values, 'uint8', [outputSize, layout.blocksPerRow, blobBytes]);
-    let scalesOffsetBytes = this.external(scales, 'float32', [outputSize, layout.blocksPerRow]);
+    let scalesOffsetBytes = this.external(scales, this.floatType, [outputSize, layout.blocksPerRow]);
     let zeroPointsOffsetBytes = block.symmetric
       ? 0
       : this.external(zeroPoints, 'uint8', [outputSize, layout.zeroPointBytesPerRow]);
@@ -201,12 +211,13 @@ export class GraphWriter {
         rowCount: part.rowCount,
         columnCount: inputSize,
         block,
+        scaleDtype: this.floatDtype,
         valuesOffsetBytes,
         scalesOffsetBytes,
         zeroPointsOffsetBytes,
       });
       valuesOffsetBytes += part.rowCount * layout.valueBytesPerRow;
-      scalesOffsetBytes += part.rowCount * layout.blocksPerRow * 4;
+      scalesOffsetBytes += part.rowCount * layout.blocksPerRow * ELEMENT_BYTES[this.floatType];
       zeroPointsOffsetBytes += part.rowCount * layout.zeroPointBytesPerRow;
     }
     return block.symmetric ? [values, scales] : [values, scales, zeroPoints];

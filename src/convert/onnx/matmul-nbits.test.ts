@@ -99,8 +99,8 @@ describe('MatMulNBits on quantised weights', () => {
 
 describe('MatMul on unquantised weights', () => {
   it('is exact in fp32 and loses what fp16 cannot hold in fp16', async () => {
-    expect(await errorOfLinear({ weightFormat: 'fp32' }, 200)).toBeLessThan(1e-6);
-    const fp16 = await errorOfLinear({ weightFormat: 'fp16' }, 200);
+    expect(await errorOfLinear(resolveWeightRecipe('test', { weightFormat: 'fp32' }), 200)).toBeLessThan(1e-6);
+    const fp16 = await errorOfLinear(resolveWeightRecipe('test', { weightFormat: 'fp16' }), 200);
     expect(fp16).toBeGreaterThan(1e-6);
     expect(fp16).toBeLessThan(1e-3);
   });
