@@ -12,6 +12,7 @@ import { IdList } from './id-list.js';
 import { MAX_TEXT_CHARACTERS } from './limits.js';
 import { type Normalizer, type Range } from './normalizer.js';
 import { type PreTokenizer } from './pre-tokenizer.js';
+import { PART_UNITS, textParts } from './text-parts.js';
 import { type StreamDecoder, type Tokenizer } from './tokenizer.js';
 import { WordEncoder } from './word-encoder.js';
 
@@ -40,6 +41,8 @@ export class BpeTokenizer implements Tokenizer {
   private readonly verbatimMatcher: AddedTokenMatcher;
   private readonly normalizedMatcher: AddedTokenMatcher;
   private readonly tokenOfId: readonly (string | undefined)[];
+  /** Nothing but what BPE does looks beyond a character, so that a long text need not be normalised at once. */
+  private readonly worksInParts: boolean;
 
   constructor(parts: TokenizerParts) {
     const { addedTokens, normalizer, vocabulary } = parts;
@@ -71,6 +74,8 @@ export class BpeTokenizer implements Tokenizer {
       ordered.filter((token) => token.normalized),
       (token) => normalizer.normalize(token.content),
     );
+    this.worksInParts =
+      normalizer.worksInParts && this.normalizedMatcher.isEmpty && parts.preTokenizer.isEmpty && this.words.cutsFirst;
   }
 
   encode(text: string, options: { readonly specialTokens?: 'parse' | 'text' } = {}): Int32Array {
@@ -142,6 +147,10 @@ export class BpeTokenizer implements Tokenizer {
   }
 
   private encodeSegment(text: string, isFirst: boolean, controlRanges: readonly Range[], out: IdList): void {
+    if (this.worksInParts && text.length > PART_UNITS) {
+      this.encodeInParts(text, out);
+      return;
+    }
     const normalized = this.normalizer.normalize(text);
     // Positions are followed only for the sake of control tokens that are looked for in normalised text.
     const ranges = this.normalizedMatcher.isEmpty ? [] : this.normalizer.mapRanges(text, controlRanges);
@@ -155,5 +164,15 @@ export class BpeTokenizer implements Tokenizer {
       }
       first = false;
     }
+  }
+
+  private encodeInParts(text: string, out: IdList): void {
+    const words = this.words.stream(out);
+    let isFirst = true;
+    for (const part of textParts(text, 0, text.length)) {
+      words.push(isFirst ? this.normalizer.normalize(part) : this.normalizer.normalizeLaterPart(part));
+      isFirst = false;
+    }
+    words.flush();
   }
 }

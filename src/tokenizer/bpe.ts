@@ -1,11 +1,12 @@
 /**
  * Byte-pair encoding of one word, as Hugging Face's `BPE` model does it: the word's characters become symbols, then
- * the pair of neighbours with the lowest rank merges, again and again. O(n log n) in the length of the word.
+ * the pair of neighbours with the lowest rank merges, again and again. Time is in proportion to the length of the word.
  * It does not cut text into words and does not know added tokens.
  */
 import { type IdList } from './id-list.js';
 import { type MergeTable } from './merge-table.js';
 import { MergeQueue } from './merge-queue.js';
+import { RankBuckets } from './rank-buckets.js';
 
 export interface BpeVocabulary {
   /** Token -> id. */
@@ -51,18 +52,27 @@ export class SeamSet {
 
 const utf8 = new TextEncoder();
 const UNKNOWN = -1;
+const DEAD = -1;
 /** The memory of a longer word is given back after it. */
 const MAX_KEPT_SYMBOLS = 1 << 16;
+/** Up to here a heap is faster: it lies in the cache. */
+const MAX_HEAP_SYMBOLS = 512;
 
 export class Bpe {
   private readonly vocabulary: BpeVocabulary;
   /** Ids of the characters of the basic plane. */
   private readonly characterIds = new Int32Array(0x10000).fill(UNKNOWN);
   private readonly queue = new MergeQueue();
-  /** Symbols of the word in work, a doubly linked list: id (-1 once merged away) and the neighbours' indices. */
+  /** Made for the first long word. */
+  private buckets: RankBuckets | null = null;
+  /**
+   * Symbols of the word in work, each at the place of its first character: an id. What a merge leaves behind is negative:
+   * DEAD where two characters have one symbol; of longer ones the second place holds -2 - (where the symbol ends) and the
+   * last one -2 - (where it begins), so that neighbours are found without a list of them.
+   */
   private ids = new Int32Array(64);
-  private previous = new Int32Array(64);
-  private next = new Int32Array(64);
+  /** The UTF-8 bytes of a character. */
+  private readonly bytes = new Uint8Array(4);
 
   constructor(vocabulary: BpeVocabulary) {
     this.vocabulary = vocabulary;
@@ -79,17 +89,20 @@ export class Bpe {
    * merge joins the two characters there. `end` if it cannot be cut.
    */
   pieceEnd(text: string, start: number, end: number): number {
-    const { seams, unknownIsSeparate } = this.vocabulary;
     let left = text.charCodeAt(start);
     for (let at = start + 1; at < end; at += 1) {
       const right = text.charCodeAt(at);
-      const isInsidePair = right >= 0xdc00 && right < 0xe000;
-      if (!isInsidePair && !seams.has(left, right) && (unknownIsSeparate || (this.knows(left) && this.knows(right)))) {
-        return at;
-      }
+      if (this.canCut(left, right)) return at;
       left = right;
     }
     return end;
+  }
+
+  /** Whether a text can be cut between two of its UTF-16 code units. */
+  canCut(left: number, right: number): boolean {
+    const { seams, unknownIsSeparate } = this.vocabulary;
+    const isInsidePair = right >= 0xdc00 && right < 0xe000;
+    return !isInsidePair && !seams.has(left, right) && (unknownIsSeparate || (this.knows(left) && this.knows(right)));
   }
 
   /** Whether a UTF-16 code unit is a character of the vocabulary; half a surrogate pair counts as none. */
@@ -100,11 +113,10 @@ export class Bpe {
   /** Appends the ids of the word text.slice(start, end) to `out`. */
   encode(text: string, start: number, end: number, out: IdList): void {
     const symbols = this.readSymbols(text, start, end);
-    if (symbols > 1) this.mergeAll(symbols);
-    for (let at = 0; at < symbols; at += 1) {
-      const id = this.ids[at] ?? UNKNOWN;
-      if (id !== UNKNOWN) out.push(id);
-    }
+    if (symbols > MAX_HEAP_SYMBOLS)
+      this.mergeAll(symbols, (this.buckets ??= new RankBuckets(this.vocabulary.merges.size)));
+    else if (symbols > 1) this.mergeAll(symbols, this.queue);
+    for (let at = 0; at < symbols; at = this.next(at, symbols)) out.push(this.ids[at] ?? UNKNOWN);
     if (this.ids.length > MAX_KEPT_SYMBOLS) this.resize(MAX_KEPT_SYMBOLS);
   }
 
@@ -119,22 +131,22 @@ export class Bpe {
     for (let at = start; at < end; at += 1) {
       const unit = text.charCodeAt(at);
       let id = this.characterIds[unit] ?? UNKNOWN;
-      let bytes: readonly number[] | null = null;
+      let bytes = 0;
       if (id === UNKNOWN) {
         const character = String.fromCodePoint(text.codePointAt(at) ?? 0);
         if (character.length === 2) {
           at += 1;
           id = this.characterId(character);
         }
-        if (id === UNKNOWN) bytes = this.byteFallback(character);
+        if (id === UNKNOWN) bytes = this.byteFallback(character, count);
       }
       if (id !== UNKNOWN) {
         if (pendingUnknown && unknownId !== null) this.ids[count++] = unknownId;
         pendingUnknown = false;
         this.ids[count++] = id;
-      } else if (bytes !== null) {
+      } else if (bytes > 0) {
         // An unknown character still pending comes out after the bytes: so it does in Hugging Face's library.
-        for (const byteId of bytes) this.ids[count++] = byteId;
+        count += bytes;
       } else if (unknownId !== null) {
         if (pendingUnknown && !fuseUnknown) this.ids[count++] = unknownId;
         pendingUnknown = true;
@@ -144,50 +156,63 @@ export class Bpe {
     return count;
   }
 
-  private byteFallback(character: string): number[] | null {
+  /** Writes the ids of a character's bytes to `ids` from `at` on and returns how many; 0 where one has no token. */
+  private byteFallback(character: string, at: number): number {
     const { byteIds } = this.vocabulary;
-    if (byteIds === null) return null;
-    const ids = Array.from(utf8.encode(character), (byte) => byteIds[byte] ?? UNKNOWN);
-    return ids.includes(UNKNOWN) ? null : ids;
+    if (byteIds === null) return 0;
+    const { written } = utf8.encodeInto(character, this.bytes);
+    for (let i = 0; i < written; i += 1) {
+      const id = byteIds[this.bytes[i] ?? 0] ?? UNKNOWN;
+      if (id === UNKNOWN) return 0;
+      this.ids[at + i] = id;
+    }
+    return written;
   }
 
   private resize(symbols: number): void {
     this.ids = new Int32Array(symbols);
-    this.previous = new Int32Array(symbols);
-    this.next = new Int32Array(symbols);
-    if (symbols === MAX_KEPT_SYMBOLS) this.queue.shrink();
+    if (symbols === MAX_KEPT_SYMBOLS) this.buckets?.shrink();
   }
 
-  private mergeAll(count: number): void {
-    const { ids, previous, next, queue } = this;
+  /** Where the symbol after the one at `at` begins; `count` where there is none. */
+  private next(at: number, count: number): number {
+    if (at + 1 === count) return count;
+    const value = this.ids[at + 1] ?? 0;
+    return value >= 0 ? at + 1 : value === DEAD ? at + 2 : -2 - value;
+  }
+
+  /** Where the symbol before the one at `at` (not 0) begins. */
+  private previous(at: number): number {
+    const value = this.ids[at - 1] ?? 0;
+    return value >= 0 ? at - 1 : value === DEAD ? at - 2 : -2 - value;
+  }
+
+  /** `queue` is empty, before and after. */
+  private mergeAll(count: number, queue: MergeQueue | RankBuckets): void {
+    const { ids } = this;
     const { merges } = this.vocabulary;
-    queue.clear();
-    for (let at = 0; at < count; at += 1) {
-      previous[at] = at - 1;
-      next[at] = at + 1 < count ? at + 1 : -1;
-      if (at + 1 < count) this.offer(at, at + 1);
-    }
+    for (let at = 1; at < count; at += 1) this.offer(at - 1, at, queue);
     while (queue.pop()) {
       const { rank, position } = queue;
-      const right = next[position] ?? -1;
       const left = ids[position] ?? UNKNOWN;
-      // Outdated: one of the two symbols has merged otherwise since.
-      if (left === UNKNOWN || right === -1 || merges.rank(left, ids[right] ?? UNKNOWN) !== rank) continue;
+      // Outdated, here and below: one of the two symbols has merged otherwise since.
+      if (left < 0) continue;
+      const right = this.next(position, count);
+      if (right === count || merges.rank(left, ids[right] ?? UNKNOWN) !== rank) continue;
+      const end = this.next(right, count);
+      ids[right] = DEAD;
       ids[position] = merges.result(rank);
-      ids[right] = UNKNOWN;
-      const after = next[right] ?? -1;
-      next[position] = after;
-      if (after !== -1) {
-        previous[after] = position;
-        this.offer(position, after);
+      if (end - position > 2) {
+        ids[position + 1] = -2 - end;
+        ids[end - 1] = -2 - position;
       }
-      const before = previous[position] ?? -1;
-      if (before !== -1) this.offer(before, position);
+      if (end < count) this.offer(position, end, queue);
+      if (position > 0) this.offer(this.previous(position), position, queue);
     }
   }
 
-  private offer(left: number, right: number): void {
+  private offer(left: number, right: number, queue: MergeQueue | RankBuckets): void {
     const rank = this.vocabulary.merges.rank(this.ids[left] ?? UNKNOWN, this.ids[right] ?? UNKNOWN);
-    if (rank !== -1) this.queue.push(rank, left);
+    if (rank !== -1) queue.push(rank, left);
   }
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { createTokenizer } from './create-tokenizer.js';
+import { PART_UNITS } from './text-parts.js';
 import { randomTexts } from './testing/random-texts.js';
 
 const { Tokenizer: Reference } = createRequire(import.meta.url)('@huggingface/tokenizers') as {
@@ -36,7 +37,15 @@ describe.each(['phi3', 'smollm2'])('long texts (%s)', (family) => {
       ' '.repeat(5000),
       '====----'.repeat(500),
       '🙂'.repeat(999),
+      // Longer than the parts that a text is worked on in, one of which would end within a surrogate pair.
+      `a${'🙂'.repeat(PART_UNITS / 2)}b`,
+      '我们在电脑上'.repeat(PART_UNITS / 5),
+      `${'x'.repeat(PART_UNITS + 3)} y`,
+      randomTexts(1200, 6, ['x'])
+        .join(' ')
+        .replace(/[\u0085\uFEFF]|(?![0-9])\p{N}/gu, 'n'),
     ];
+    expect(texts.at(-1)?.length).toBeGreaterThan(PART_UNITS);
     const tokenizer = createTokenizer({ tokenizerJson });
     const reference = new Reference(tokenizerJson, {});
     for (const text of texts) {

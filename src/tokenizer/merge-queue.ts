@@ -1,6 +1,6 @@
 /**
  * The merges that could be done next, the lowest rank first and, among equal ranks, the leftmost: a heap of
- * numbers, each of which holds a rank and a position. Four children a node, for fewer cache misses in long texts.
+ * numbers, each of which holds a rank and a position. For words of some hundred characters; rank-buckets.ts is for longer ones.
  */
 
 /** Ranks are at most 2^20 (MAX_MERGES), positions below 2^29: together exact in a double. */
@@ -13,10 +13,6 @@ export class MergeQueue {
   /** What pop() took out. */
   rank = 0;
   position = 0;
-
-  clear(): void {
-    this.size = 0;
-  }
 
   push(rank: number, position: number): void {
     if (this.size === this.heap.length) {
@@ -36,11 +32,6 @@ export class MergeQueue {
       at = parent;
     }
     heap[at] = key;
-  }
-
-  /** Gives back the memory of a long queue; call it when it is empty. */
-  shrink(): void {
-    this.heap = new Float64Array(INITIAL_SIZE);
   }
 
   /** Takes out the first merge, into `rank` and `position`; false when there is none. */

@@ -17,6 +17,11 @@ export class MergeTable {
     this.merged = new Int32Array(capacity);
   }
 
+  /** Ranks are below this. */
+  get size(): number {
+    return this.merged.length;
+  }
+
   /** Index into entries of the pair, or of the free place where it belongs. */
   private find(left: number, right: number): number {
     let slot = (Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)) >>> 0;

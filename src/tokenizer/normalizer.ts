@@ -20,6 +20,11 @@ export interface Range {
 interface Step {
   readonly apply: (text: string) => string;
   /**
+   * What a text comes to if it is normalised in parts: `prefix`, something in front of the first part; `unit`, the same
+   * for each part, for the step looks at one UTF-16 code unit at a time; `whole`, something else.
+   */
+  readonly reach: 'prefix' | 'unit' | 'whole';
+  /**
    * Where ranges of the text, ascending and apart, lie in apply(text); null if the step cannot tell.
    * Takes time in proportion to the text and the ranges.
    */
@@ -39,6 +44,18 @@ export class Normalizer {
   /** True when positions in the text can be followed through normalize(). */
   get tracksPositions(): boolean {
     return this.steps.every((step) => step.mapRanges !== null);
+  }
+
+  /** True when a text can be normalised in parts. */
+  get worksInParts(): boolean {
+    return this.steps.every((step) => step.reach !== 'whole');
+  }
+
+  /** A part of a text after the first, which takes normalize(). Call it only if worksInParts. */
+  normalizeLaterPart(part: string): string {
+    let result = part;
+    for (const step of this.steps) if (step.reach === 'unit') result = step.apply(result);
+    return result;
   }
 
   normalize(text: string): string {
@@ -74,6 +91,7 @@ export class Normalizer {
 function prepend(content: string): Step {
   return {
     apply: (text) => (text === '' ? '' : content + text),
+    reach: 'prefix',
     // A range at the very beginning takes in what is prepended: Llama 2 looks for "▁<s>" there.
     mapRanges: (_text, ranges) =>
       ranges.map(({ start, end }) => ({ start: start === 0 ? 0 : start + content.length, end: end + content.length })),
@@ -99,6 +117,7 @@ function replace(pattern: string, content: string): Step {
   const growth = content.length - pattern.length;
   const isUnit = pattern.length === 1 && content.length === 1;
   return {
+    reach: isUnit ? 'unit' : 'whole',
     apply: (text) => {
       if (!text.includes(pattern)) return text;
       return isUnit ? replaceUnit(text, pattern, content) : text.replaceAll(pattern, () => content);
@@ -138,7 +157,7 @@ function parseSteps(json: JsonReader, steps: Step[]): void {
   } else {
     const form = FORMS.find((name) => name === type);
     if (form === undefined) throw json.unsupported(`normalizer '${type}'`, SUPPORTED);
-    steps.push({ apply: (text) => text.normalize(form), mapRanges: null });
+    steps.push({ apply: (text) => text.normalize(form), reach: 'whole', mapRanges: null });
   }
 }
 

@@ -28,6 +28,11 @@ export class PreTokenizer {
     this.spelling = spelling;
   }
 
+  /** It cuts nothing. */
+  get isEmpty(): boolean {
+    return this.splits.length === 0;
+  }
+
   /** Hands the words of text.slice(start, end) to `sink`, in order. `isFirst`: that begins the whole input. */
   split(text: string, start: number, end: number, isFirst: boolean, sink: Sink): void {
     this.splitFrom(0, text, start, end, isFirst, sink);

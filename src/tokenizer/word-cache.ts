@@ -4,8 +4,11 @@
  */
 import { type IdList } from './id-list.js';
 
-/** Words of a few languages and a project's names. With the records: 5 MB, touched only as far as it is used. */
-const MAX_WORDS = 1 << 17;
+/**
+ * Most of the words of a text in a few languages are among these, and they and the records (650 kB) fit into a core's
+ * cache: of a text of ever new words a larger one would be slower than none.
+ */
+const MAX_WORDS = 1 << 14;
 const SLOTS = MAX_WORDS * 2;
 /** Of all records together: a word of 8 characters and 2 ids takes 7. */
 const MAX_RECORD_INTS = MAX_WORDS * 6;

@@ -4,7 +4,10 @@
  */
 import { Bpe, type BpeVocabulary } from './bpe.js';
 import { type IdList } from './id-list.js';
+import { MAX_TOKEN_CHARACTERS } from './limits.js';
+import { PieceStream } from './piece-stream.js';
 import { type PreTokenizer } from './pre-tokenizer.js';
+import { textParts } from './text-parts.js';
 import { MAX_CACHED_WORD_CHARACTERS, WordCache } from './word-cache.js';
 
 export class WordEncoder {
@@ -12,7 +15,7 @@ export class WordEncoder {
   private readonly preTokenizer: PreTokenizer;
   private readonly wholeWords: ReadonlyMap<string, number> | null;
   /** Words can be cut before they are looked up: no rule is about the whole word or its spelling. */
-  private readonly cutsFirst: boolean;
+  readonly cutsFirst: boolean;
   /** The same model for ASCII as it stands in the text: it saves spelling the words of most languages and of code. */
   private readonly asciiBpe: Bpe | null;
   private readonly cache = new WordCache();
@@ -41,6 +44,13 @@ export class WordEncoder {
     }
   }
 
+  /** Takes a text in parts and appends the ids of its words to `out`; for text without other cuts. */
+  stream(out: IdList): PieceStream {
+    return new PieceStream(this.bpe, (text, start, end) => {
+      this.encodePiece(text, start, end, out);
+    });
+  }
+
   private encodePiece(text: string, start: number, end: number, out: IdList): void {
     const isCached = end - start <= MAX_CACHED_WORD_CHARACTERS;
     if (isCached && this.cache.appendTo(text, start, end, out)) return;
@@ -48,21 +58,25 @@ export class WordEncoder {
     if (this.cutsFirst) this.bpe.encode(text, start, end, out);
     else if (this.asciiBpe !== null && isCached && isAscii(text, start, end)) {
       this.asciiBpe.encode(text, start, end, out);
-    } else {
-      const spelt = this.preTokenizer.spell(text.slice(start, end));
-      const whole = this.wholeWords?.get(spelt);
-      if (whole === undefined) this.encodeSpelt(spelt, out);
-      else out.push(whole);
-    }
+    } else if (this.wholeWords === null) this.encodeSpelt(text, start, end, out);
+    else this.encodeWholeWord(text, start, end, out);
     if (isCached) this.cache.add(text, start, end, out, firstId);
   }
 
-  private encodeSpelt(spelt: string, out: IdList): void {
-    for (let at = 0; at < spelt.length;) {
-      const pieceEnd = this.bpe.pieceEnd(spelt, at, spelt.length);
-      this.bpe.encode(spelt, at, pieceEnd, out);
-      at = pieceEnd;
-    }
+  private encodeWholeWord(text: string, start: number, end: number, out: IdList): void {
+    // A longer one is no token.
+    const spelt = end - start > MAX_TOKEN_CHARACTERS ? undefined : this.preTokenizer.spell(text.slice(start, end));
+    const whole = spelt === undefined ? undefined : this.wholeWords?.get(spelt);
+    if (whole === undefined) this.encodeSpelt(text, start, end, out);
+    else out.push(whole);
+  }
+
+  private encodeSpelt(text: string, start: number, end: number, out: IdList): void {
+    const pieces = new PieceStream(this.bpe, (spelt, from, to) => {
+      this.bpe.encode(spelt, from, to, out);
+    });
+    for (const part of textParts(text, start, end)) pieces.push(this.preTokenizer.spell(part));
+    pieces.flush();
   }
 }
 
