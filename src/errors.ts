@@ -37,6 +37,7 @@ export type AipcErrorCode =
   | 'MEMORY_INSUFFICIENT'
   | 'DISK_INSUFFICIENT'
   | 'SLOTS_EXHAUSTED'
+  | 'FONT_MISSING'
   // EngineError: a native runtime failed
   | 'RUNTIME_FAILED'
   | 'RUNTIME_INCOMPATIBLE'

@@ -98,7 +98,7 @@ export async function renamePatiently(from: string, to: string): Promise<void> {
 }
 
 /** Gives a file a new content at once: readers see the old one or the new one. A link of that name is replaced. */
-export async function replaceFile(file: string, content: string): Promise<void> {
+export async function replaceFile(file: string, content: string | Uint8Array): Promise<void> {
   const written = `${file}.${randomUUID()}.tmp`;
   try {
     await writeFile(written, content, { flag: 'wx' });

@@ -29,6 +29,11 @@ export type {
 } from './devices/device.js';
 export type { Measurement } from './devices/measurement.js';
 export type { DrivenDevice, ProviderName, ProviderStatus } from './devices/provider.js';
+export { benchModel } from './bench/bench.js';
+export type { BenchOptions } from './bench/bench-options.js';
+export { readMeasurements, type KeptMeasurement } from './bench/measurements.js';
+export type { BenchCell, BenchMachine, BenchReport, CellRequest, FailedCell, MeasuredCell } from './bench/report.js';
+export type { Percentiles, Summary } from './bench/statistics.js';
 export { ChatSession, type ChatOptions } from './model/chat-session.js';
 export { exportModel, type ExportModelOptions } from './model/export-model.js';
 export {

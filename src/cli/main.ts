@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { describeError, exitCodeOf, exitCodes } from './exit.js';
+import { benchCommand } from './bench-command.js';
 import { cacheCommand } from './cache-command.js';
 import { exportCommand } from './export-command.js';
 import { watchInterrupts } from './interrupt.js';
@@ -25,6 +26,7 @@ const program = new Command('aipc')
   .showHelpAfterError('(add --help for the options)')
   .exitOverride()
   .addCommand(runCommand(interrupt.signal))
+  .addCommand(benchCommand(interrupt.signal))
   .addCommand(topCommand(interrupt.signal))
   .addCommand(pullCommand(interrupt.signal))
   .addCommand(listCommand())

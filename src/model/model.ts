@@ -54,6 +54,8 @@ export class Model implements AsyncDisposable {
   /** Wall time from the call of loadModel() to readiness. */
   readonly loadMs: number;
   readonly tokenizer: Tokenizer;
+  /** Token ids go from 0 to one less. */
+  readonly vocabularySize: number;
   readonly #parts: ModelParts;
   readonly #activity = new ModelActivity();
   readonly #publication: ModelPublication | null;
@@ -67,6 +69,7 @@ export class Model implements AsyncDisposable {
     this.loadMs = parts.loadMs;
     this.tokenizer = parts.tokenizer;
     this.contextTokens = limits.contextTokens;
+    this.vocabularySize = info.vocabularySize;
     this.execution = {
       requested: parts.requestedDevice,
       device: info.device,

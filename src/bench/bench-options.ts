@@ -1,0 +1,111 @@
+/** What a benchmark is asked for: options, checked, and the cells that follow from them. It runs nothing. */
+import { OptionError } from '../errors.js';
+import type { LoadModelOptions } from '../model/load-options.js';
+import type { LoadProgress } from '../models/progress.js';
+import { checkNumber, refuseUnknownKeys } from '../options.js';
+import type { CellRequest } from './report.js';
+
+export interface BenchOptions {
+  /** As in --device, each with a provider after a colon where it has its own: `cpu`, `cpu:openvino`, `npu`. Default: auto. */
+  readonly devices?: readonly string[];
+  /** For the devices that name none, each with each. Default: auto. */
+  readonly providers?: readonly string[];
+  /** Default: what aipc chooses. */
+  readonly weightFormats?: readonly NonNullable<LoadModelOptions['weightFormat']>[];
+  /** Tokens of the prompts; default 32 and 1024. */
+  readonly promptTokens?: readonly number[];
+  /** Tokens of each answer, whatever they are; default 128. */
+  readonly newTokens?: number;
+  /** Answers that are measured for each cell, in one process; default 5. */
+  readonly repeats?: number;
+  /** Answers before them, at least 1: the first is the cold start. Default 1. */
+  readonly warmUps?: number;
+  /** Processes that measure load and cold start, the one of the repetitions among them; default 1. */
+  readonly coldStarts?: number;
+  readonly contextTokens?: number;
+  readonly threads?: number;
+  /** For cells that OpenVINO runs; NPU_... and NPUW_... for those on the NPU alone. */
+  readonly ovConfig?: Readonly<Record<string, string>>;
+  readonly sessionOptions?: Readonly<Record<string, string>>;
+  readonly maxPromptTokens?: number;
+  readonly minResponseTokens?: number;
+  readonly allowUnsupported?: boolean;
+  readonly download?: LoadModelOptions['download'];
+  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly onWarning?: (message: string) => void;
+  /** Before each cell, and after each of its repetitions. */
+  readonly onCell?: (
+    cell: CellRequest,
+    position: { readonly index: number; readonly count: number },
+    done: number,
+  ) => void;
+  readonly signal?: AbortSignal;
+}
+
+const KEYS = [
+  ...['devices', 'providers', 'weightFormats', 'promptTokens', 'newTokens', 'repeats', 'warmUps', 'coldStarts'],
+  ...['contextTokens', 'threads', 'ovConfig', 'sessionOptions', 'maxPromptTokens', 'minResponseTokens'],
+  ...['allowUnsupported', 'download', 'onProgress', 'onWarning', 'onCell', 'signal'],
+];
+
+/** More is a mistake, and would run for days. */
+const MAX_CELLS = 200;
+
+export interface ResolvedBenchOptions extends BenchOptions {
+  readonly cells: readonly CellRequest[];
+  readonly newTokens: number;
+  readonly repeats: number;
+  readonly warmUps: number;
+  readonly coldStarts: number;
+}
+
+/** Throws OPTION_UNKNOWN and OPTION_INVALID. */
+export function resolveBenchOptions(options: BenchOptions): ResolvedBenchOptions {
+  refuseUnknownKeys('bench', options, KEYS);
+  const count = (name: 'newTokens' | 'repeats' | 'warmUps' | 'coldStarts', fallback: number, max: number): number =>
+    checkNumber('bench', name, options[name] ?? fallback, { min: 1, max, integer: true });
+  const prompts = (options.promptTokens ?? [32, 1024]).map((tokens) =>
+    checkNumber('bench', 'promptTokens', tokens, { min: 1, max: 1_000_000, integer: true }),
+  );
+  const targets = (options.devices ?? ['auto']).flatMap((text) => {
+    const [device = '', provider, ...rest] = text.toLowerCase().split(':');
+    if (device === '' || provider === '' || rest.length > 0) {
+      throw invalid(`'${text}' is no device: give DEVICE or DEVICE:PROVIDER, e.g. cpu:openvino.`, text);
+    }
+    const providers = provider === undefined ? (options.providers ?? ['auto']) : [provider];
+    return providers.map((name) => ({ device, provider: name.toLowerCase() }));
+  });
+  const formats = options.weightFormats ?? [null];
+  const cells = targets.flatMap(({ device, provider }) =>
+    formats.flatMap((weightFormat) =>
+      prompts.map((promptTokens) => ({ device, provider, weightFormat, promptTokens })),
+    ),
+  );
+  if (cells.length === 0 || cells.length > MAX_CELLS) {
+    throw invalid(`these options make ${cells.length} cells; 1 to ${MAX_CELLS} can be run.`, cells.length);
+  }
+  return {
+    ...options,
+    cells,
+    newTokens: count('newTokens', 128, 100_000),
+    repeats: count('repeats', 5, 1000),
+    warmUps: count('warmUps', 1, 100),
+    coldStarts: count('coldStarts', 1, 100),
+  };
+}
+
+function invalid(problem: string, found: unknown): OptionError {
+  return new OptionError('OPTION_INVALID', `bench: ${problem}`, { details: { found } });
+}
+
+/** OpenVINO's properties as far as they are this cell's business. */
+export function ovConfigFor(
+  { device, provider }: CellRequest,
+  ovConfig: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> | undefined {
+  const runsOnOpenvino = provider === 'openvino' || (provider === 'auto' && /^(?:gpu|npu)/u.test(device));
+  if (ovConfig === undefined || !runsOnOpenvino) return undefined;
+  const isForNpu = (key: string): boolean => /^NPUW?_/u.test(key);
+  const own = Object.entries(ovConfig).filter(([key]) => device.startsWith('npu') || !isForNpu(key));
+  return own.length === 0 ? undefined : Object.fromEntries(own);
+}
