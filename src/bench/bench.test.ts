@@ -183,6 +183,7 @@ describe('the chart', () => {
 
 describeWithOpenvino('benchModel on an emulated NPU', () => {
   it('says so, and keeps nothing of it', async () => {
+    Object.assign(process.env, openvino);
     const kept = await readMeasurements();
     const options = {
       devices: ['npu'],
