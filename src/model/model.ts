@@ -153,6 +153,11 @@ export class Model implements AsyncDisposable {
     }
   }
 
+  /** False: messages cannot be rendered, prompts can. */
+  get hasChatTemplate(): boolean {
+    return this.#parts.chatTemplate !== null;
+  }
+
   /** The token ids that an input becomes, as generate() would use them. */
   async encodeInput(input: GenerationInput, signal?: AbortSignal): Promise<Int32Array> {
     const { tokenizer } = this.#parts;
