@@ -1,5 +1,6 @@
 """One measurement of openvino-genai in a process of its own; request and answer as in aipc-run.mjs, and `backend`:
-SDPA (the stateful pipeline) or PA (paged attention, openvino-genai's default where the CPU can). The answer has also
+SDPA (the stateful pipeline) or PA (paged attention, openvino-genai's default where the CPU can); `properties` may have
+more of OpenVINO's. The answer has also
 `intervalsMs`, the times between tokens of each counted run, and `loadedResidentBytes` (Linux). A request with
 `firstToken`, a list of ids, ends when the token after them is there, with a line on stdout."""
 
@@ -50,7 +51,11 @@ def resident_bytes():
 request = json.load(sys.stdin)
 started = time.perf_counter()
 pipeline = openvino_genai.LLMPipeline(
-    request["folder"], "CPU", ATTENTION_BACKEND=request["backend"], INFERENCE_NUM_THREADS=request["threads"]
+    request["folder"],
+    "CPU",
+    ATTENTION_BACKEND=request["backend"],
+    INFERENCE_NUM_THREADS=request["threads"],
+    **request.get("properties", {}),
 )
 load_ms = (time.perf_counter() - started) * 1000
 if "firstToken" in request:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { exportRecipeFor, NPU_GENERATIONS, OLDEST_NPU_DRIVERS } from './device-profiles.js';
+import { activationGroupSize, exportRecipeFor, NPU_GENERATIONS, OLDEST_NPU_DRIVERS } from './device-profiles.js';
 import { driverVersionName } from './npu-driver.js';
 
 const PHI_3_MINI = { parameters: 3.8e9, rowChannels: [3072, 8192] };
@@ -28,6 +28,31 @@ describe('exportRecipeFor', () => {
       });
     }
   });
+});
+
+describe('activationGroupSize', () => {
+  const layers = (...groupSizes: readonly (number | undefined)[]) => ({
+    layers: groupSizes.map((groupSize) => ({
+      ...{ elementType: 'i4', groupSize, scheme: 'symmetric' as const },
+      ...{ matrices: 1, parameters: 1 },
+    })),
+  });
+
+  it.each([
+    [layers(128), 128],
+    [layers(128, -1), 128],
+    [layers(128, 64), 64],
+    [layers(1024), 128],
+  ])('is the smallest group of the weights, 128 at most: %j', (weights, expected) => {
+    expect(activationGroupSize(weights)).toBe(expected);
+  });
+
+  it.each([[layers()], [layers(undefined)], [layers(-1)], [layers(32, 128)], [layers(16)], [layers(96)]])(
+    "is the runtime's own where the weights have no groups, or small or odd ones: %j",
+    (weights) => {
+      expect(activationGroupSize(weights)).toBeUndefined();
+    },
+  );
 });
 
 describe('the data about NPUs', () => {

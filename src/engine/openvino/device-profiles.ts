@@ -3,6 +3,8 @@
  * which properties models run, whether compiled models are kept, and what Intel says that an NPU supports.
  * It decides nothing: suitability.ts judges by it, npuw-config.ts and stateful-plan.ts apply it.
  */
+import type { IrWeights } from './ir-weights.js';
+
 export type DeviceKind = 'cpu' | 'gpu' | 'npu';
 
 /** Weight options of the OpenVINO export, under the names that it gives them. */
@@ -63,6 +65,21 @@ export const DEVICE_PROFILES: Readonly<Record<DeviceKind, DeviceProfile>> = {
     keepsCompiledModels: true, // compiling takes minutes
   },
 };
+
+/**
+ * Channels of activations that share a scale where the CPU plug-in multiplies int4 weights by activations in int8 (dynamic
+ * quantisation, on processors with VNNI): as many as of the weights, from the runtime's own 32 to MAX_ACTIVATION_GROUP.
+ * Undefined, the runtime's own: for weights without groups. Groups of 128 instead of 32 save a sixth of a token's time and
+ * a quarter of a prompt's and cost 0.2 % of perplexity (docs/openvino.md).
+ */
+export function activationGroupSize({ layers }: Pick<IrWeights, 'layers'>): number | undefined {
+  const groups = layers.map(({ groupSize }) => groupSize).filter((size) => size !== undefined && size > 0);
+  const smallest = Math.min(...(groups as number[]), MAX_ACTIVATION_GROUP);
+  const isUsable = groups.length > 0 && Number.isInteger(Math.log2(smallest));
+  return isUsable && smallest > RUNTIME_ACTIVATION_GROUP ? smallest : undefined;
+}
+const RUNTIME_ACTIVATION_GROUP = 32;
+const MAX_ACTIVATION_GROUP = 128;
 
 /** From here on Intel advises one scale a row for the NPU. */
 export const LARGE_MODEL_PARAMETERS = 5e9;

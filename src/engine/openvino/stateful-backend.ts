@@ -165,16 +165,14 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
   }
 
   /**
-   * Runs a token through the model, and one more after it. The CPU plug-in packs the weights and the GPU's builds
-   * kernels in the first run, for seconds: that belongs to loading.
+   * Runs a token through the model. The CPU plug-in packs the weights and the GPU's builds kernels in the first run, for
+   * seconds: that belongs to loading.
    */
   async warmUp(): Promise<void> {
-    const cache = new RequestCache(this, 2);
+    const cache = new RequestCache(this, 1);
+    const tokens = new Int32Array(1);
     try {
-      for (let pastTokens = 0; pastTokens < Math.min(2, this.limits.contextTokens); pastTokens += 1) {
-        const tokens = new Int32Array(1);
-        await this.#runOne({ cache, pastTokens, tokens, logits: new Float32Array(0), logitsRows: 0, finalLength: 2 });
-      }
+      await this.#runOne({ cache, pastTokens: 0, tokens, logits: new Float32Array(0), logitsRows: 0, finalLength: 1 });
     } finally {
       await cache.clear();
     }

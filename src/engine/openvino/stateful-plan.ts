@@ -10,7 +10,7 @@ import type { Properties } from './c-api.js';
 import { readCompiledFacts } from './compile.js';
 import { checkDecoderInputs, type DecoderInputs } from './decoder-inputs.js';
 import type { DevicePlan, PlanRequest } from './device-plan.js';
-import { DEVICE_PROFILES } from './device-profiles.js';
+import { activationGroupSize, DEVICE_PROFILES } from './device-profiles.js';
 import { deviceKind, requireDevice } from './devices.js';
 import type { IrOutline } from './ir-outline.js';
 import { StatefulBackend } from './stateful-backend.js';
@@ -27,7 +27,12 @@ export function planStateful(request: PlanRequest): DevicePlan {
   const limits = resolveLimits(request, inputs);
   const profile = DEVICE_PROFILES[deviceKind(request.device)];
   return {
-    properties: { ...profile.properties, ...threadProperties(request), ...request.ovConfig },
+    properties: {
+      ...profile.properties,
+      ...dynamicQuantization(request),
+      ...threadProperties(request),
+      ...request.ovConfig,
+    },
     unlistedProperties: [],
     isEmulated: false,
     cacheBytes: 0,
@@ -71,6 +76,13 @@ function resolveLimits({ where, sizes, config }: PlanRequest, inputs: DecoderInp
     ropeBoundaries,
     abort: 'between-runs',
   };
+}
+
+/** The group of activations that share a scale on the CPU; the caller's properties that decide it win. */
+function dynamicQuantization({ device, outline, ovConfig }: PlanRequest): Properties {
+  if (device !== 'CPU' || ovConfig['EXECUTION_MODE_HINT'] !== undefined) return {};
+  const channels = activationGroupSize(outline.weights);
+  return channels === undefined ? {} : { DYNAMIC_QUANTIZATION_GROUP_SIZE: String(channels) };
 }
 
 function threadProperties({ where, device, sizes: { threads }, ovConfig }: PlanRequest): Properties {
