@@ -50,7 +50,6 @@ export class SeamSet {
   }
 }
 
-const utf8 = new TextEncoder();
 const UNKNOWN = -1;
 const DEAD = -1;
 /** The memory of a longer word is given back after it. */
@@ -71,8 +70,6 @@ export class Bpe {
    * last one -2 - (where it begins), so that neighbours are found without a list of them.
    */
   private ids = new Int32Array(64);
-  /** The UTF-8 bytes of a character. */
-  private readonly bytes = new Uint8Array(4);
 
   constructor(vocabulary: BpeVocabulary) {
     this.vocabulary = vocabulary;
@@ -133,12 +130,12 @@ export class Bpe {
       let id = this.characterIds[unit] ?? UNKNOWN;
       let bytes = 0;
       if (id === UNKNOWN) {
-        const character = String.fromCodePoint(text.codePointAt(at) ?? 0);
-        if (character.length === 2) {
+        const codePoint = text.codePointAt(at) ?? 0;
+        if (codePoint > 0xffff) {
           at += 1;
-          id = this.characterId(character);
+          id = this.characterId(String.fromCodePoint(codePoint));
         }
-        if (id === UNKNOWN) bytes = this.byteFallback(character, count);
+        if (id === UNKNOWN) bytes = this.byteFallback(codePoint, count);
       }
       if (id !== UNKNOWN) {
         if (pendingUnknown && unknownId !== null) this.ids[count++] = unknownId;
@@ -157,16 +154,19 @@ export class Bpe {
   }
 
   /** Writes the ids of a character's bytes to `ids` from `at` on and returns how many; 0 where one has no token. */
-  private byteFallback(character: string, at: number): number {
+  private byteFallback(codePoint: number, at: number): number {
     const { byteIds } = this.vocabulary;
     if (byteIds === null) return 0;
-    const { written } = utf8.encodeInto(character, this.bytes);
-    for (let i = 0; i < written; i += 1) {
-      const id = byteIds[this.bytes[i] ?? 0] ?? UNKNOWN;
+    // UTF-8: 6 bits in each byte but the first. TextEncoder takes ten times as long for one character.
+    const bytes = codePoint < 0x80 ? 1 : codePoint < 0x800 ? 2 : codePoint < 0x10000 ? 3 : 4;
+    for (let i = 0; i < bytes; i += 1) {
+      const bits = codePoint >> (6 * (bytes - 1 - i));
+      const byte = i > 0 ? 0x80 | (bits & 0x3f) : bytes === 1 ? bits : ((0xf00 >> bytes) & 0xff) | bits;
+      const id = byteIds[byte] ?? UNKNOWN;
       if (id === UNKNOWN) return 0;
       this.ids[at + i] = id;
     }
-    return written;
+    return bytes;
   }
 
   private resize(symbols: number): void {

@@ -52,6 +52,11 @@ export class WordEncoder {
   }
 
   private encodePiece(text: string, start: number, end: number, out: IdList): void {
+    if (this.cutsFirst && end - start === 1) {
+      // Quicker than looking it up; of a text of many different characters they would fill the cache.
+      this.bpe.encode(text, start, end, out);
+      return;
+    }
     const isCached = end - start <= MAX_CACHED_WORD_CHARACTERS;
     if (isCached && this.cache.appendTo(text, start, end, out)) return;
     const firstId = out.length;
