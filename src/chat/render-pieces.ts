@@ -25,7 +25,7 @@ export function renderPieces(
   source: string,
   { messages, variables, controlTokens }: Conversation,
 ): RenderedPieces {
-  const contents = messages.map((message) => message.content);
+  const contents = messages.flatMap(({ content, tools = '' }) => [content, tools]);
   const sentinels = chooseSentinels([source, ...controlTokens, ...Object.values(variables.specialTokens), ...contents]);
   if (sentinels === undefined) return { kind: 'unmarkable' };
   const expected = renderTemplate(template, messages, variables);
@@ -34,7 +34,11 @@ export function renderPieces(
   const marker = createMarker(controlTokens, sentinels, source);
   let last: RenderedPieces = { kind: 'failed', message: 'it renders marked messages to nothing' };
   for (const marking of MARKINGS) {
-    const marked = messages.map(({ role, content }) => ({ role, content: marker.mark(content, marking) }));
+    const marked = messages.map(({ role, content, tools }) => ({
+      role,
+      content: marker.mark(content, marking),
+      ...(tools === undefined ? {} : { tools: marker.mark(tools, marking) }),
+    }));
     const rendered = renderTemplate(template, marked, variables);
     if (rendered.kind !== 'text') {
       last = rendered;

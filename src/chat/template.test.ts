@@ -205,8 +205,9 @@ describe('what is wrong with a template', () => {
 
 describe('bad messages', () => {
   it.each([
-    ['a role that is none of the three', [{ role: '<|system|>', content: '' }], 'OPTION_INVALID'],
+    ['a role that is none of the four', [{ role: '<|system|>', content: '' }], 'OPTION_INVALID'],
     ['a content that is no text', [{ role: 'user', content: 7 }], 'INPUT_INVALID'],
+    ['tools that are no text', [{ role: 'system', content: '', tools: [] }], 'INPUT_INVALID'],
     ['no message', [null], 'INPUT_INVALID'],
     ['no list', 'hello', 'INPUT_INVALID'],
     ['an unknown key', [{ role: 'user', content: '', name: 'x' }], 'OPTION_UNKNOWN'],
