@@ -23,6 +23,8 @@ export default tseslint.config(
   },
   {
     files: ['**/*.mjs', '**/*.cjs'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', module: 'writable', URL: 'readonly' } },
+    languageOptions: {
+      globals: { process: 'readonly', require: 'readonly', console: 'readonly', module: 'writable', URL: 'readonly' },
+    },
   },
 );

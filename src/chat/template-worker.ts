@@ -51,8 +51,10 @@ function send(message: WorkerMessage): void {
 }
 
 process.on('disconnect', () => process.exit());
-// Ctrl-C reaches every process of a terminal; whether to end is the parent's decision.
-process.on('SIGINT', () => undefined);
+// Ctrl-C (on Windows Ctrl-Break, too) reaches every process of a terminal; whether to end is the parent's decision.
+for (const signal of ['SIGINT', ...(process.platform === 'win32' ? ['SIGBREAK'] : [])]) {
+  process.on(signal, () => undefined);
+}
 process.on('message', (request: RenderRequest) => {
   send(renderWithinTime(request));
 });

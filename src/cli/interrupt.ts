@@ -7,19 +7,23 @@ export interface Interrupt {
   stop(): void;
 }
 
+/** SIGHUP: the terminal's window was closed. SIGBREAK: Ctrl-Break, on Windows, which knows no SIGTERM. */
+const SIGNALS: readonly NodeJS.Signals[] = [
+  'SIGINT',
+  'SIGTERM',
+  'SIGHUP',
+  ...(process.platform === 'win32' ? (['SIGBREAK'] as const) : []),
+];
+
 export function watchInterrupts(): Interrupt {
   const controller = new AbortController();
   const onSignal = (): void => {
     if (controller.signal.aborted) process.exit(exitCodes.interrupted);
     controller.abort(new DOMException('Interrupted.', 'AbortError'));
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   return {
     signal: controller.signal,
-    stop: () => {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
-    },
+    stop: () => SIGNALS.forEach((signal) => process.off(signal, onSignal)),
   };
 }

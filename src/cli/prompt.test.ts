@@ -43,6 +43,28 @@ describe('reading a prompt', () => {
     await expect(readPrompt(undefined, file)).resolves.toBe('Grüße שלום 🙂');
   });
 
+  it.each([
+    ['UTF-8', Buffer.from('Grüße 🙂\r\nשלום\r\n')],
+    ['UTF-8 with a byte order mark', Buffer.from('\uFEFFGrüße 🙂\r\nשלום\r\n')],
+    ["UTF-16 of Windows PowerShell's redirection", Buffer.from('\uFEFFGrüße 🙂\r\nשלום\r\n', 'utf16le')],
+    ['big-endian UTF-16', Buffer.from('\uFEFFGrüße 🙂\r\nשלום\r\n', 'utf16le').swap16()],
+  ])('reads a file in %s, with its lines ended as the model knows them', async (_, bytes) => {
+    const file = path.join(folder, 'prompt.txt');
+    await writeFile(file, bytes);
+    await expect(readPrompt(undefined, file)).resolves.toBe('Grüße 🙂\nשלום\n');
+  });
+
+  it.each([
+    ['UTF-16 without a byte order mark', Buffer.from('Hello', 'utf16le')],
+    ['half a UTF-16 character', Buffer.from([0xff, 0xfe, 0x47, 0x00, 0x48])],
+    ['UTF-32', Buffer.from([0xff, 0xfe, 0, 0, 0x48, 0, 0, 0])],
+    ["a code page's umlaut", Buffer.from([0x47, 0xfc])],
+  ])('refuses %s, and says how to save it', async (_, bytes) => {
+    const file = path.join(folder, 'prompt.txt');
+    await writeFile(file, bytes);
+    await expect(readPrompt(undefined, file)).rejects.toThrow(/neither UTF-8 nor UTF-16.*-Encoding utf8/u);
+  });
+
   it('refuses bytes that are not UTF-8, an empty prompt and two prompts', async () => {
     const file = path.join(folder, 'latin1.txt');
     await writeFile(file, Buffer.from([0x47, 0xfc]));

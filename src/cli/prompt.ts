@@ -38,7 +38,7 @@ export async function readPrompt(argument: string | undefined, file: string | un
   if (argument !== undefined) return checkedPrompt(argument, 'the prompt');
   if (file !== undefined) {
     if ((await stat(file)).size > PROMPT_LIMIT_BYTES) throw tooLarge(file);
-    return checkedPrompt(decodeUtf8(await readFile(file), file), file);
+    return checkedPrompt(decodeText(await readFile(file), file), file);
   }
   if (process.stdin.isTTY) return null;
   const chunks: Buffer[] = [];
@@ -49,15 +49,37 @@ export async function readPrompt(argument: string | undefined, file: string | un
     if (bytes > PROMPT_LIMIT_BYTES) throw tooLarge('standard input');
     chunks.push(buffer);
   }
-  return checkedPrompt(decodeUtf8(Buffer.concat(chunks), 'standard input').replace(/\r?\n$/u, ''), 'standard input');
+  return checkedPrompt(decodeText(Buffer.concat(chunks), 'standard input').replace(/\n$/u, ''), 'standard input');
 }
 
-function decodeUtf8(bytes: Buffer, where: string): string {
+/** Windows PowerShell's `>` writes UTF-16 with a byte order mark. */
+const BYTE_ORDER_MARKS = [
+  { encoding: 'utf-16le', mark: Buffer.of(0xff, 0xfe) },
+  { encoding: 'utf-16be', mark: Buffer.of(0xfe, 0xff) },
+] as const;
+
+/**
+ * UTF-8, or UTF-16 that says so by its byte order mark. Lines end with \n as in the model's training data and as
+ * Python's open() has it: after \r\n a raw prompt would not be the template's.
+ */
+function decodeText(bytes: Buffer, where: string): string {
+  const encoding = BYTE_ORDER_MARKS.find(({ mark }) => bytes.subarray(0, 2).equals(mark))?.encoding ?? 'utf-8';
+  let text: string;
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes); // drops a byte order mark
+    text = new TextDecoder(encoding, { fatal: true }).decode(bytes); // drops a byte order mark
   } catch {
-    throw new CliUsageError(`${where} is not UTF-8; save it as UTF-8 and try again.`);
+    throw notUtf8(where);
   }
+  // A character code of 0 is valid UTF-8, but text that has one is UTF-16 or UTF-32.
+  if (text.includes('\0')) throw notUtf8(where);
+  return text.replaceAll('\r\n', '\n');
+}
+
+function notUtf8(where: string): CliUsageError {
+  return new CliUsageError(
+    `${where} is neither UTF-8 nor UTF-16 with a byte order mark; save it as UTF-8 and try again. ` +
+      'In PowerShell: Set-Content -Encoding utf8; for pipes $OutputEncoding = [Text.UTF8Encoding]::new().',
+  );
 }
 
 function checkedPrompt(text: string, where: string): string {

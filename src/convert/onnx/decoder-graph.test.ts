@@ -16,7 +16,10 @@ let exported = 0;
 beforeAll(() => {
   parent = mkdtempSync(path.join(tmpdir(), 'aipc-graph-'));
 });
-afterAll(() => rmSync(parent, { recursive: true, force: true }));
+afterAll(async () => {
+  await ExportedGraph.releaseAll();
+  rmSync(parent, { recursive: true, force: true });
+});
 
 async function openTiny(changes: Partial<ModelConfig> = {}, weights: WeightOptions = {}): Promise<ExportedGraph> {
   const outputFolder = path.join(parent, String(exported++));

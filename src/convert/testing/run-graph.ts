@@ -25,6 +25,8 @@ export interface GraphOutput {
 }
 
 export class ExportedGraph {
+  /** Of every graph that was opened and not released. */
+  static readonly #open = new Set<InferenceSession>();
   readonly session: InferenceSession;
   readonly #config: GenaiDecoderConfig['model'];
 
@@ -39,7 +41,15 @@ export class ExportedGraph {
       logSeverityLevel: 3,
       intraOpNumThreads: 1,
     });
+    ExportedGraph.#open.add(session);
     return new ExportedGraph(session, model);
+  }
+
+  /** Lets go of the files of every graph: Windows removes none that is mapped. */
+  static async releaseAll(): Promise<void> {
+    const sessions = [...ExportedGraph.#open];
+    ExportedGraph.#open.clear();
+    for (const session of sessions) await session.release();
   }
 
   /** Appends `tokens` to what `past` holds. */

@@ -5,7 +5,7 @@
  */
 import koffi, { type LibraryHandle } from 'koffi';
 import { EngineError } from '../../errors.js';
-import { findOnnxRuntimeLibrary, loadNativeLibrary } from '../native-library.js';
+import { findOnnxRuntimeLibrary, loadNativeLibrary, nativePath } from '../native-library.js';
 
 /** Address of a native object; koffi gives pointers as bigint, NULL as null. */
 export type Pointer = bigint;
@@ -316,7 +316,7 @@ async function bindLibrary(file: string): Promise<OrtApi> {
   };
   const async: AsyncFunctions = {
     createEnv: (...given) => create('CreateEnv', given),
-    createSession: (...given) => create('CreateSession', given),
+    createSession: (env, file, options) => create('CreateSession', [env, nativePath(file), options]),
     runWithBinding: async (...given) => check('RunWithBinding', await later(raw['RunWithBinding'], given)),
     releaseSession: async (...given) => {
       await later(functions['ReleaseSession'], given);

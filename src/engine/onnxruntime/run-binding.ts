@@ -33,7 +33,7 @@ export class RunBinding {
     api: OrtApi,
     session: Pointer,
     io: DecoderIo,
-    kv: Pick<KvMemory, 'generation' | 'view'>,
+    kv: KvMemory,
     firstRow: number,
     rows: number,
     transfers: TransferCounter | undefined,

@@ -5,7 +5,7 @@
  */
 import koffi, { type LibraryHandle } from 'koffi';
 import { EngineError } from '../../errors.js';
-import { callLater, loadNativeLibrary } from '../native-library.js';
+import { callLater, loadNativeLibrary, nativePath } from '../native-library.js';
 import { openvinoDependencies } from './dependencies.js';
 import { findOpenvinoLibrary } from './find-library.js';
 
@@ -256,7 +256,7 @@ async function bindLibrary(file: string): Promise<OvApi> {
     return filled(out);
   };
   const async: AsyncFunctions = {
-    readModel: (xmlFile, binFile) => create(readModel.later, core, xmlFile, binFile),
+    readModel: (xmlFile, binFile) => create(readModel.later, core, nativePath(xmlFile), nativePath(binFile)),
     compileModel: (model, device, properties) => {
       const list = Object.entries(properties).map(([key, value]): Property => ({ key, value }));
       return create(compileModel.later, core, model, device, list.length, list);
