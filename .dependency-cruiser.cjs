@@ -26,6 +26,7 @@ module.exports = {
     only('devices', []),
     only('engine', []),
     only('load', []),
+    only('verify', ['model']),
     only('bench', ['model', 'models', 'convert', 'devices', 'load', 'sampling']),
     only('convert', ['weights']),
     only('download', []),

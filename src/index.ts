@@ -104,3 +104,5 @@ export {
   type SetupProgress,
   type SetupResult,
 } from './setup/setup-openvino.js';
+export type { AnswerComparison, AnswerVerdict, Parting } from './verify/compare-tokens.js';
+export { verifyModel, type ReferenceKind, type Verification, type VerifyModelOptions } from './verify/verify-model.js';

@@ -14,6 +14,7 @@ import { runCommand } from './run-command.js';
 import { setupCommand } from './setup-command.js';
 import { showCommand } from './show-command.js';
 import { topCommand } from './top-command.js';
+import { verifyCommand } from './verify-command.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -28,6 +29,7 @@ const program = new Command('aipc')
   .addCommand(runCommand(interrupt.signal))
   .addCommand(benchCommand(interrupt.signal))
   .addCommand(topCommand(interrupt.signal))
+  .addCommand(verifyCommand(interrupt.signal))
   .addCommand(pullCommand(interrupt.signal))
   .addCommand(listCommand())
   .addCommand(showCommand(interrupt.signal))

@@ -66,6 +66,37 @@ export class JsonFields {
     return value;
   }
 
+  /** A number in [min, max]; undefined where absent or null. */
+  number(
+    key: string,
+    { min, max, integer = false }: { min: number; max: number; integer?: boolean },
+  ): number | undefined {
+    const value = this.#json[key] ?? undefined;
+    if (value === undefined) return undefined;
+    const fits = typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value));
+    if (!fits) throw this.malformed(key, `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`, value);
+    return value;
+  }
+
+  /** undefined where absent or null. */
+  boolean(key: string): boolean | undefined {
+    const value = this.#json[key] ?? undefined;
+    if (value !== undefined && typeof value !== 'boolean') throw this.malformed(key, 'true or false', value);
+    return value;
+  }
+
+  /** The objects of a list; none where it is absent. */
+  objects(key: string, max: number): readonly JsonFields[] {
+    const value = this.#json[key] ?? [];
+    if (!Array.isArray(value) || value.length > max)
+      throw this.malformed(key, `a list of at most ${max} objects`, value);
+    return value.map((item: unknown, at) => new JsonFields(this.#file, `${this.#where}.${key}[${at}]`, item));
+  }
+
+  keys(): readonly string[] {
+    return Object.keys(this.#json);
+  }
+
   /** Token ids: a number, a list of them, or absent. */
   tokenIds(key: string): readonly number[] {
     const value = this.#json[key] ?? [];

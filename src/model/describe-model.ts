@@ -4,7 +4,7 @@
  * is asked when a model is loaded.
  */
 import { stat } from 'node:fs/promises';
-import { readGenaiConfig } from '../engine/onnxruntime/genai-config.js';
+import { readOnnxFolder } from '../engine/onnxruntime/onnx-folder.js';
 import { readModelOutline } from '../engine/onnxruntime/model-outline.js';
 import { exportRecipeFor, type ExportRecipe } from '../engine/openvino/device-profiles.js';
 import { readIrOutline } from '../engine/openvino/ir-outline.js';
@@ -100,7 +100,7 @@ async function describeRemote(located: LocatedModel): Promise<ModelDescription> 
       return { ...common, contextTokens, devices: [] }; // the graph tells, and it is not here
     }
     case 'onnx': {
-      const { layers, vocabularySize, contextTokens } = await readGenaiConfig(configFolder);
+      const { layers, vocabularySize, contextTokens } = await readOnnxFolder(configFolder);
       return { ...common, layers, vocabularySize, contextTokens, devices: ONNX_DEVICES };
     }
     case 'weights': {
@@ -212,7 +212,7 @@ async function describeOpenvino(model: ResolvedModel): Promise<ModelDescription>
 }
 
 async function describeOnnx(model: ResolvedModel): Promise<ModelDescription> {
-  const config = await readGenaiConfig(model.path);
+  const config = await readOnnxFolder(model.path);
   const { fileBytes } = await readModelOutline(config.modelFile);
   return {
     ...identity(model),

@@ -38,7 +38,7 @@ export async function loadModel(reference: string, options: LoadModelOptions = {
   const chatTemplate = await findChatTemplate(tokenizerFolder, tokenizer);
   chatTemplate?.warmUp();
   try {
-    const { engine, bosTokenId, endTokenIds, weightFormat } =
+    const { engine, bosTokenId, endTokenIds, weightFormat, search } =
       target.runtime === 'openvino'
         ? await openvinoModels.open(folder, target, options)
         : await onnxRuntimeModels.open(folder, target, options);
@@ -56,6 +56,7 @@ export async function loadModel(reference: string, options: LoadModelOptions = {
       chatTemplate,
       bosTokenId,
       endTokenIds: new Set(endTokenIds),
+      search,
       loadMs: performance.now() - startedMs,
       publish: isPublished(options) ? (problem) => options.onWarning?.(problem) : null,
     });

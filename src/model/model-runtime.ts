@@ -3,6 +3,7 @@
  * onnxruntime-model.ts and openvino-model.ts implement it.
  */
 import type { Engine } from '../engine/engine.js';
+import type { SearchDefaults } from '../engine/onnxruntime/genai-config.js';
 import { OptionError } from '../errors.js';
 import type { ResolvedModel } from '../models/resolve.js';
 import type { LoadModelOptions } from './load-options.js';
@@ -15,6 +16,8 @@ export interface OpenedModel {
   readonly endTokenIds: readonly number[];
   /** Null for a ready-made folder that does not say. */
   readonly weightFormat: string | null;
+  /** What the model's folder asks of an answer where the caller does not. */
+  readonly search?: SearchDefaults;
 }
 
 export interface ModelRuntime<R extends Target['runtime']> {

@@ -5,6 +5,7 @@
 import type { ChatTemplate } from '../chat/template.js';
 import type { ChatMessage } from '../chat/message.js';
 import type { Engine } from '../engine/engine.js';
+import type { SearchDefaults } from '../engine/onnxruntime/genai-config.js';
 import { OptionError, UsageError } from '../errors.js';
 import { generate } from '../generation/generate.js';
 import { scoreTokens } from '../generation/score.js';
@@ -16,6 +17,7 @@ import { ChatSession, type ChatOptions } from './chat-session.js';
 import { resolveGenerateOptions, type ResolvedGenerateOptions } from './generate-options.js';
 import { GenerationStream } from './generation-stream.js';
 import { ModelActivity } from './model-activity.js';
+import { defaultMaxNewTokens, withSearchDefaults } from './search-defaults.js';
 import type {
   Execution,
   GenerateOptions,
@@ -40,6 +42,8 @@ export interface ModelParts {
   readonly chatTemplate: ChatTemplate | null;
   readonly bosTokenId: number | null;
   readonly endTokenIds: ReadonlySet<number>;
+  /** What the model's folder asks of an answer where the caller does not. */
+  readonly search?: SearchDefaults | undefined;
   readonly loadMs: number;
   /** Where to say that `aipc top` will not see the model; null: it shall not see it. */
   readonly publish: ((problem: string) => void) | null;
@@ -153,6 +157,11 @@ export class Model implements AsyncDisposable {
     }
   }
 
+  /** False: messages cannot be rendered, prompts can. */
+  get hasChatTemplate(): boolean {
+    return this.#parts.chatTemplate !== null;
+  }
+
   /** The token ids that an input becomes, as generate() would use them. */
   async encodeInput(input: GenerationInput, signal?: AbortSignal): Promise<Int32Array> {
     const { tokenizer } = this.#parts;
@@ -201,11 +210,13 @@ export class Model implements AsyncDisposable {
     input: GenerationInput,
     options: ResolvedGenerateOptions,
   ): AsyncGenerator<StreamPart, void, void> {
-    const { scheduler, tokenizer, endTokenIds, identity, loadMs } = this.#parts;
-    const { sampler, stopStrings, maxNewTokens, signal } = options;
+    const { scheduler, tokenizer, endTokenIds, identity, search, loadMs } = this.#parts;
+    const { sampler, stopStrings, signal } = options;
+    const promptTokens = await this.encodeInput(input, signal);
+    const maxNewTokens = options.maxNewTokens ?? defaultMaxNewTokens(search, promptTokens.length);
     const parts = generate(scheduler, {
       sequence,
-      promptTokens: await this.encodeInput(input, signal),
+      promptTokens,
       sampler,
       decoder: tokenizer.createDecoder(),
       endTokenIds,
@@ -279,7 +290,10 @@ export class Model implements AsyncDisposable {
 
   #resolve(options: GenerateOptions): ResolvedGenerateOptions {
     this.#refuseIfDisposed();
-    return resolveGenerateOptions(options, this.#parts.engine.info.vocabularySize);
+    return resolveGenerateOptions(
+      withSearchDefaults(options, this.#parts.search),
+      this.#parts.engine.info.vocabularySize,
+    );
   }
 
   #refuseIfDisposed(): void {

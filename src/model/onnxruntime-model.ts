@@ -1,6 +1,7 @@
 /** ONNX Runtime's part of loadModel(): conversions to ONNX folders, and engines on them. */
+import path from 'node:path';
 import { createOnnxRuntimeEngine, onnxRuntimeVersion } from '../engine/onnxruntime/onnxruntime-engine.js';
-import { readGenaiConfig } from '../engine/onnxruntime/genai-config.js';
+import { readOnnxFolder } from '../engine/onnxruntime/onnx-folder.js';
 import { OptionError } from '../errors.js';
 import { ensureConverted } from '../models/conversion-cache.js';
 import { refuseWeightFormat, type ModelRuntime } from './model-runtime.js';
@@ -35,8 +36,8 @@ export const onnxRuntimeModels: ModelRuntime<'onnxruntime'> = {
   },
 
   async open(folder, _target, options) {
-    const { bosTokenId, endTokenIds } = await readGenaiConfig(folder);
-    const weightFormat = await readWeightFormat(folder);
+    const { file, bosTokenId, endTokenIds, search } = await readOnnxFolder(folder);
+    const weightFormat = await readWeightFormat(path.dirname(file));
     const engine = await createOnnxRuntimeEngine(folder, {
       ...(options.maxSlots === undefined ? {} : { maxSlots: options.maxSlots }),
       ...(options.contextTokens === undefined ? {} : { contextTokens: options.contextTokens }),
@@ -44,6 +45,6 @@ export const onnxRuntimeModels: ModelRuntime<'onnxruntime'> = {
       ...(options.sessionOptions === undefined ? {} : { sessionOptions: options.sessionOptions }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    return { engine, bosTokenId, endTokenIds, weightFormat };
+    return { engine, bosTokenId, endTokenIds, weightFormat, search };
   },
 };

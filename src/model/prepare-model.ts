@@ -3,7 +3,7 @@
  * for it, fetch it, convert it. loadModel() and pullModel() begin with it.
  */
 import type { WeightFormat } from '../convert/recipe.js';
-import { readGenaiConfig } from '../engine/onnxruntime/genai-config.js';
+import { readOnnxFolder } from '../engine/onnxruntime/onnx-folder.js';
 import { catalogue } from '../models/catalogue.js';
 import type { CatalogueEntry, DecoderShape } from '../models/catalogue-entry.js';
 import { waysToRun, type SourceRequest } from '../models/choose-source.js';
@@ -88,7 +88,7 @@ async function needsOf(located: LocatedModel, target: Target, options: LoadModel
     downloadFolder: fetchFolder ?? conversionsFolder(),
   };
   if (kind !== 'weights') {
-    const config = kind === 'onnx' && configFolder !== null ? await readGenaiConfig(configFolder) : null;
+    const config = kind === 'onnx' && configFolder !== null ? await readOnnxFolder(configFolder) : null;
     const contextTokens = options.contextTokens ?? config?.contextTokens ?? entry?.contextTokens ?? null;
     return { ...common, conversion: null, weightBytes: totalBytes, shape: config, contextTokens };
   }

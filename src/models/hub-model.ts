@@ -8,6 +8,8 @@ import path from 'node:path';
 import { AipcError, NotFoundError } from '../errors.js';
 import { fetchSnapshot, hubSettings, listRepo, type HubFile, type HubSettings, type Snapshot } from '../hub/hub.js';
 import type { RetryPolicy } from '../download/retry.js';
+import type { WeightFormat } from '../convert/recipe.js';
+import { ONNX_GRAPH, onnxWeightFormat } from './onnx-files.js';
 import { kindOfPath } from './path-kind.js';
 import type { OnLoadProgress } from './progress.js';
 import { findComplete, isOwnRepo, writeRecord, type PullRecord } from './pull-record.js';
@@ -26,6 +28,8 @@ export interface HubModelOptions {
   readonly id: string;
   /** What is wanted of it, in words, for messages. */
   readonly wanted: string;
+  /** Decides between several .onnx files of one model. */
+  readonly weightFormat?: WeightFormat | undefined;
   readonly onProgress?: OnLoadProgress | undefined;
   /** Told where what is here is used because the hub cannot be asked. */
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -36,9 +40,9 @@ export interface HubModelOptions {
 export interface HubFiles {
   readonly kind: RepoModel['kind'];
   readonly commit: string;
-  /** The model's folder in the repository, or its .gguf file; '' for the root. */
+  /** The model's folder in the repository, or its .gguf or .onnx file; '' for the root. */
   readonly inside: string;
-  /** The model's folder or .gguf file. Absolute. */
+  /** The model's folder, or its .gguf or .onnx file. Absolute. */
   readonly path: string;
   /** The folder with its tokenizer. Absolute. */
   readonly tokenizerPath: string;
@@ -54,7 +58,10 @@ export interface HubModel {
   readonly missingBytes: number;
   /** Where they would go. */
   readonly cacheFolder: string;
-  /** A folder with the model's configurations, tokenizer and nothing large; the .gguf file's folder for kind gguf. */
+  /**
+   * A folder with the model's configurations, tokenizer and nothing large; the .gguf file's folder for kind gguf; where a
+   * model is one of several .onnx files, that file's path, to be read by readOnnxFolder().
+   */
   readonly configFolder: string;
   /** Fetches what is missing. */
   fetch(): Promise<HubFiles>;
@@ -70,7 +77,7 @@ export async function locateHubModel(reference: HubReference, options: HubModelO
   const key = { repo: reference.repo, revision, askedPath: reference.path };
   if (options.download !== 'refresh') {
     const record = await findComplete(key);
-    if (record !== undefined) return fromRecord(record, settings);
+    if (record !== undefined && isInFormat(record, options.weightFormat)) return fromRecord(record, settings);
   }
   if (options.download === 'never') return locateInCache(reference, revision, settings, options);
   try {
@@ -82,6 +89,11 @@ export async function locateHubModel(reference: HubReference, options: HubModelO
     options.onWarning?.(`${options.id}: what is on this machine is used. ${error.message}`);
     return found;
   }
+}
+
+/** Of a model in several .onnx files, another may have been fetched. */
+function isInFormat({ kind, path: file }: PullRecord, weightFormat: WeightFormat | undefined): boolean {
+  return kind !== 'onnx' || weightFormat === undefined || !ONNX_GRAPH.test(file) || onnxWeightFormat(file) === weightFormat;
 }
 
 function fromRecord(record: PullRecord, settings: HubSettings): HubModel {
@@ -117,7 +129,7 @@ async function locateInCache(
       settings,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    model = findRepoModel(repo, snapshot.files, inside);
+    model = findRepoModel(repo, snapshot.files, inside, options.weightFormat);
   } catch (error) {
     options.signal?.throwIfAborted();
     if (!(error instanceof NotFoundError)) throw error;
@@ -149,7 +161,7 @@ async function locateInHub(
   const isOwn = (await isOwnRepo(repo)) ?? (await kindOfPath(repoFolder)) === 'absent';
   const listing = await listRepo({ ...common, retry: FIRST_CONTACT });
   const { commit } = listing;
-  const model = findRepoModel(repo, listing.files, askedPath);
+  const model = findRepoModel(repo, listing.files, askedPath, options.weightFormat);
   const wanted = listing.files.filter((file) => model.wanted.has(file.path));
   const missingBytes = await bytesNotIn(repoFolder, commit, wanted);
   const record = { schemaVersion: 1, repo, revision, askedPath, isOwn } as const;
@@ -178,13 +190,13 @@ async function locateInHub(
     fetch: async () => {
       const snapshot = await fetchSnapshot({
         ...common,
-        wanted: (file, all) => findRepoModel(repo, all, askedPath).wanted.has(file.path),
+        wanted: (file, all) => findRepoModel(repo, all, askedPath, options.weightFormat).wanted.has(file.path),
         // What the cache has under the revision's name may be older than what was listed.
         download: 'if-changed',
         onProgress: ({ doneBytes, totalBytes, bytesPerSecond }) =>
           onProgress?.({ phase: 'download', label: options.id, doneBytes, totalBytes, bytesPerSecond }),
       });
-      const fetched = findRepoModel(repo, snapshot.files, askedPath);
+      const fetched = findRepoModel(repo, snapshot.files, askedPath, options.weightFormat);
       await writeRecord({
         ...record,
         kind: fetched.kind,

@@ -35,6 +35,32 @@ describe('the files that are fetched', () => {
     expect([...found.wanted].filter((name) => name.includes('safetensors'))).toEqual(['model.safetensors']);
   });
 
+  const community = listing(
+    ...CONFIGS,
+    'README.md',
+    'quantize_config.json',
+    'onnx/model_fp16.onnx',
+    'onnx/model_fp16.onnx_data',
+    'onnx/model_q4f16.onnx',
+    'onnx/model_q4f16.onnx_data',
+    'onnx/model_q4f16.onnx_data_1',
+  );
+
+  it("are one of onnx-community's graphs with its data files, by weight format or by name", () => {
+    const wanted = ['onnx/model_q4f16.onnx', 'onnx/model_q4f16.onnx_data', 'onnx/model_q4f16.onnx_data_1'];
+    for (const found of [
+      findRepoModel('org/name', community, '', 'int4'),
+      findRepoModel('org/name', community, 'onnx/model_q4f16.onnx'),
+    ]) {
+      expect(found).toMatchObject({ kind: 'onnx', path: 'onnx/model_q4f16.onnx', tokenizerFolder: '' });
+      expect([...found.small].sort()).toEqual([...CONFIGS].sort());
+      expect([...found.wanted].sort()).toEqual([...CONFIGS, ...wanted].sort());
+    }
+    expect(() => findRepoModel('org/name', community, '')).toThrow(
+      /several ONNX files.*onnx\/model_fp16\.onnx \(fp16\).*--weight-format fp16\|int4/u,
+    );
+  });
+
   const onnxRepo = listing(
     'README.md',
     'config.json',

@@ -2,7 +2,9 @@
  * What a repository's list of files says: which model is in it, and which of its files aipc needs. A pure function of
  * the list; nothing is fetched.
  */
+import type { WeightFormat } from '../convert/recipe.js';
 import { NotFoundError } from '../errors.js';
+import { chooseOnnxFile, dataFilesOf, ONNX_GRAPH } from './onnx-files.js';
 
 /** As the hub lists it. */
 export interface RepoFile {
@@ -13,7 +15,7 @@ export interface RepoFile {
 
 export interface RepoModel {
   readonly kind: 'weights' | 'gguf' | 'onnx' | 'openvino';
-  /** The folder with the model, or the .gguf file; '' for the root. */
+  /** The folder with the model, or the .gguf or .onnx file; '' for the root. */
   readonly path: string;
   /** Needed to judge the model: configurations and tokenizer. */
   readonly small: ReadonlySet<string>;
@@ -45,11 +47,18 @@ const SHARD = /^model-\d{5}-of-\d{5}\.safetensors$/u;
 const ONNX_FILE = /\.onnx$|\.onnx[._]data(?:_\d+)?$|\.data$/u;
 
 /**
- * The model at `path` of a repository ('' : wherever the one model is). `repo` is for messages.
+ * The model at `path` of a repository ('' : wherever the one model is). `repo` is for messages; `weightFormat` decides
+ * between several .onnx files.
  * Throws MODEL_FILE_MISSING where there is none, or several of which one has to be named.
  */
-export function findRepoModel(repo: string, files: readonly RepoFile[], path: string): RepoModel {
+export function findRepoModel(
+  repo: string,
+  files: readonly RepoFile[],
+  path: string,
+  weightFormat?: WeightFormat,
+): RepoModel {
   const paths = files.map((file) => file.path);
+  if (ONNX_GRAPH.test(path) && paths.includes(path)) return graphModel(paths, path);
   if (/\.gguf$/iu.test(path)) {
     if (!paths.includes(path)) throw nothing(repo, path, paths);
     return ggufModel(path);
@@ -58,6 +67,11 @@ export function findRepoModel(repo: string, files: readonly RepoFile[], path: st
   if (here !== undefined) return here;
   if (path !== '') throw nothing(repo, path, paths);
   const below = candidates(paths);
+  // onnx-community: one model in several formats, with the configuration of its weights and no genai_config.json.
+  const graphs = paths.filter((file) => /^onnx\/[^/]+\.onnx$/iu.test(file));
+  if (below.length === 0 && graphs.length > 0 && paths.includes('config.json')) {
+    return graphModel(paths, chooseOnnxFile(repo, graphs, weightFormat));
+  }
   // Of several for different runtimes one may be for the CPU, by its name.
   const forCpu = below.filter((candidate) => /(?:^|\/)cpu/iu.test(candidate));
   const only = below.length === 1 ? below[0] : forCpu.length === 1 ? forCpu[0] : undefined;
@@ -107,6 +121,19 @@ function isLargeFile(kind: 'weights' | 'onnx' | 'openvino', name: string, names:
   }
 }
 
+/** A graph, its data files, and the configuration beside it or above its folder. */
+function graphModel(paths: readonly string[], file: string): RepoModel {
+  const folder = folderOf(file);
+  const isConfigured = (at: string): boolean => SMALL_FILES.some((name) => paths.includes(join(at, name)));
+  const root = isConfigured(folder) ? folder : folderOf(folder);
+  const small = new Set(SMALL_FILES.map((name) => join(root, name)).filter((name) => paths.includes(name)));
+  return { kind: 'onnx', path: file, small, wanted: new Set([...small, file, ...dataFilesOf(file, paths)]), tokenizerFolder: root };
+}
+
+function join(folder: string, name: string): string {
+  return folder === '' ? name : `${folder}/${name}`;
+}
+
 function ggufModel(path: string): RepoModel {
   return { kind: 'gguf', path, small: new Set(), wanted: new Set([path]), tokenizerFolder: '' };
 }
@@ -124,7 +151,7 @@ function nothing(repo: string, path: string, paths: readonly string[]): NotFound
   const what =
     path === '' && found.length > 1
       ? `${where} holds several models, and which one is meant must be said`
-      : `${where} has no model that aipc reads: safetensors with config.json, genai_config.json, openvino_model.xml or a .gguf file`;
+      : `${where} has no model that aipc reads: safetensors with config.json, genai_config.json, onnx/*.onnx, openvino_model.xml or a .gguf file`;
   const list = found.slice(0, MAX_LISTED).map((candidate) => `${repo}:${candidate}`);
   return new NotFoundError(
     'MODEL_FILE_MISSING',

@@ -53,7 +53,7 @@ describe('what a model reference means', () => {
     await writeFile(path.join(folder, 'notes.txt'), 'x');
     await expect(resolveModel(path.join(folder, 'notes.txt'), NEVER)).rejects.toMatchObject({
       code: 'MODEL_NOT_FOUND',
-      message: expect.stringContaining('not a .gguf file') as string,
+      message: expect.stringContaining('neither a .gguf nor an .onnx file') as string,
     });
   });
 

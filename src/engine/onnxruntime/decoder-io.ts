@@ -14,6 +14,12 @@ import type { GenaiConfig } from './genai-config.js';
  */
 export const LOGITS_FIRST_ROW = 'logits_first_row';
 
+/**
+ * Graphs made for transformers.js may have this input (int64, a scalar or [1]): of how many of the last positions logits
+ * are wanted.
+ */
+const LOGITS_COUNT = 'num_logits_to_keep';
+
 export type FloatType = 'f32' | 'f16';
 
 /** Names of one layer's KV cache tensors. */
@@ -38,6 +44,8 @@ export interface DecoderIo {
   readonly vocabularySize: number;
   /** Whether the rows of logits can be chosen (LOGITS_FIRST_ROW), are all, or are cut to the last by the graph. */
   readonly logitsRows: 'chosen' | 'all' | 'last';
+  /** The input that chooses them by their number; undefined: LOGITS_FIRST_ROW does, where they can be chosen. */
+  readonly logitsCount: { readonly name: string; readonly dims: readonly number[] } | undefined;
 }
 
 interface TensorInfo {
@@ -100,7 +108,10 @@ export function readDecoderIo(api: OrtApi, session: Pointer, config: GenaiConfig
   const firstRow = initialisers.get(LOGITS_FIRST_ROW);
   if (firstRow !== undefined) check(firstRow, LOGITS_FIRST_ROW, integers, [1]);
 
-  const known = new Set([config.inputIds, config.attentionMask, config.positionIds]);
+  const countInput = inputs.get(LOGITS_COUNT);
+  if (countInput !== undefined) check(countInput, LOGITS_COUNT, integers, countInput.dims.length === 0 ? [] : [1]);
+
+  const known = new Set([config.inputIds, config.attentionMask, config.positionIds, LOGITS_COUNT]);
   const layers: LayerNames[] = [];
   let kvElementType: number = ELEMENT_TYPE.f32;
   for (let layer = 0; layer < config.layers; layer += 1) {
@@ -149,7 +160,8 @@ export function readDecoderIo(api: OrtApi, session: Pointer, config: GenaiConfig
     kvHeads: config.kvHeads,
     headSize: config.headSize,
     vocabularySize: config.vocabularySize,
-    logitsRows: logitsRows(firstRow !== undefined, logits.dims[1]),
+    logitsRows: logitsRows(firstRow !== undefined || countInput !== undefined, logits.dims[1]),
+    logitsCount: countInput && { name: LOGITS_COUNT, dims: countInput.dims.length === 0 ? [] : [1] },
   };
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAX_CONFIG_BYTES } from '../model-json.js';
-import { readGenaiConfig } from './genai-config.js';
+import { NO_SEARCH_DEFAULTS, readGenaiConfig } from './genai-config.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -49,6 +49,49 @@ describe('readGenaiConfig', () => {
       endTokenIds: [1, 7],
       bosTokenId: 0,
       sessionOptions: { intra_op_num_threads: '3', enable_mem_pattern: 'true', log_id: 'x' },
+      providerOptions: new Map([['cuda', {}]]),
+      search: { ...NO_SEARCH_DEFAULTS, maxLength: 4096 },
+      ropeBoundaries: [],
+    });
+  });
+
+  it('reads options of providers whatever the case of their names', async () => {
+    const provider_options = [{ WebGPU: { validationMode: 'basic', multiRotaryCacheConcatOffset: 4096 } }, { dml: {} }];
+    const { providerOptions } = await read(withDecoder({ session_options: { provider_options } }));
+    expect([...providerOptions]).toEqual([
+      ['webgpu', { validationMode: 'basic', multiRotaryCacheConcatOffset: '4096' }],
+      ['dml', {}],
+    ]);
+    for (const malformed of [{}, [1], [{ dml: 1 }]]) {
+      await expect(read(withDecoder({ session_options: { provider_options: malformed } }))).rejects.toMatchObject({
+        code: 'FILE_MALFORMED',
+        message: expect.stringContaining('provider_options') as string,
+      });
+    }
+  });
+
+  it('reads what answers are sampled with by default', async () => {
+    const search = { do_sample: true, temperature: 0.7, top_k: 20, top_p: 0.9, repetition_penalty: 1.1, num_beams: 1 };
+    expect((await read({ model, search: { ...search, max_length: 900, chunk_size: 64 } })).search).toEqual({
+      ...{ doSample: true, temperature: 0.7, topK: 20, topP: 0.9, repetitionPenalty: 1.1 },
+      ...{ maxLength: 900, chunkTokens: 64 },
+    });
+    expect((await read({ model })).search).toEqual(NO_SEARCH_DEFAULTS);
+    for (const odd of [
+      { top_p: 'much' },
+      { top_k: -1 },
+      { do_sample: 1 },
+      { repetition_penalty: 0 },
+      { max_length: 1.5 },
+    ]) {
+      await expect(read({ model, search: odd })).rejects.toMatchObject({ code: 'FILE_MALFORMED' });
+    }
+  });
+
+  it.each(['vision', 'speech', 'embedding', 'encoder'])('refuses a model that has a part %s', async (part) => {
+    await expect(read({ model: { ...model, [part]: { filename: 'part.onnx' } } })).rejects.toMatchObject({
+      code: 'MODEL_FEATURE_UNSUPPORTED',
+      message: expect.stringMatching(new RegExp(`'${part}'.*Phi-3.5-mini`, 'u')) as string,
     });
   });
 

@@ -6,12 +6,14 @@
  */
 import path from 'node:path';
 import { UnsupportedError } from '../../errors.js';
-import { MAX_CONTEXT_TOKENS, MAX_VOCABULARY_SIZE, readModelJson, resolveInside } from '../model-json.js';
+import { JsonFields, MAX_CONTEXT_TOKENS, MAX_VOCABULARY_SIZE, readModelJson, resolveInside } from '../model-json.js';
 
 /** Above every published decoder, low enough that products of them stay exact. */
-const MAX_LAYERS = 1024;
-const MAX_HEADS = 1024;
-const MAX_HEAD_SIZE = 4096;
+export const MAX_LAYERS = 1024;
+export const MAX_HEADS = 1024;
+export const MAX_HEAD_SIZE = 4096;
+/** ONNX Runtime has about twenty. */
+const MAX_PROVIDERS = 64;
 
 export interface GenaiConfig {
   /** Path of the configuration, for messages. */
@@ -36,7 +38,36 @@ export interface GenaiConfig {
   readonly bosTokenId: number | null;
   /** The scalar entries of decoder.session_options as strings, unchecked. */
   readonly sessionOptions: Readonly<Record<string, string>>;
+  /** Options of execution providers as strings, unchecked, by the provider's name in lower case: dml, webgpu, cuda... */
+  readonly providerOptions: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  readonly search: SearchDefaults;
+  /** Lengths at which the rope factors change, as far as the configuration tells; the graph may tell more. */
+  readonly ropeBoundaries: readonly number[];
 }
+
+/** What an answer is sampled with unless the caller says otherwise; undefined: the folder does not say. */
+export interface SearchDefaults {
+  readonly doSample: boolean | undefined;
+  readonly temperature: number | undefined;
+  /** 0 or 1 and up. */
+  readonly topK: number | undefined;
+  readonly topP: number | undefined;
+  readonly repetitionPenalty: number | undefined;
+  /** Of prompt and answer together, in tokens. */
+  readonly maxLength: number | undefined;
+  /** Tokens of a prompt in one run. */
+  readonly chunkTokens: number | undefined;
+}
+
+export const NO_SEARCH_DEFAULTS: SearchDefaults = {
+  doSample: undefined,
+  temperature: undefined,
+  topK: undefined,
+  topP: undefined,
+  repetitionPenalty: undefined,
+  maxLength: undefined,
+  chunkTokens: undefined,
+};
 
 /** Reads and checks `folder`/genai_config.json. Throws MODEL_FILE_MISSING, FILE_* and MODEL_FEATURE_UNSUPPORTED. */
 export async function readGenaiConfig(folder: string): Promise<GenaiConfig> {
@@ -51,8 +82,19 @@ export async function readGenaiConfig(folder: string): Promise<GenaiConfig> {
       { details: { file } },
     );
   }
-  const inputs = decoder.object('inputs');
-  const outputs = decoder.object('outputs');
+  for (const part of ['vision', 'speech', 'embedding', 'encoder']) {
+    if (!model.hasValue(part)) continue;
+    throw new UnsupportedError(
+      'MODEL_FEATURE_UNSUPPORTED',
+      `${file}: the model has a part '${part}'; aipc runs models of text alone, whose decoder takes token ids. ` +
+        'Take a text model of the family, such as Phi-3.5-mini or Phi-4-mini.',
+      { details: { file, part } },
+    );
+  }
+  const inputs = decoder.has('inputs') ? decoder.object('inputs') : new JsonFields(file, 'model.decoder.inputs', {});
+  const outputs = decoder.has('outputs')
+    ? decoder.object('outputs')
+    : new JsonFields(file, 'model.decoder.outputs', {});
   return {
     file,
     modelFile: resolveInside(folder, decoder.name('filename', 'model.onnx'), (found) =>
@@ -74,5 +116,31 @@ export async function readGenaiConfig(folder: string): Promise<GenaiConfig> {
     endTokenIds: model.tokenIds('eos_token_id'),
     bosTokenId: model.tokenIds('bos_token_id')[0] ?? null,
     sessionOptions: decoder.has('session_options') ? decoder.object('session_options').scalars() : {},
+    providerOptions: decoder.has('session_options')
+      ? readProviderOptions(decoder.object('session_options'))
+      : new Map(),
+    search: top.hasValue('search') ? readSearch(top.object('search')) : NO_SEARCH_DEFAULTS,
+    ropeBoundaries: [],
+  };
+}
+
+/** A list of objects of one key, the provider's name, whose value holds its options. */
+function readProviderOptions(session: JsonFields): ReadonlyMap<string, Readonly<Record<string, string>>> {
+  const options = new Map<string, Readonly<Record<string, string>>>();
+  for (const entry of session.objects('provider_options', MAX_PROVIDERS)) {
+    for (const name of entry.keys()) options.set(name.toLowerCase(), entry.object(name).scalars());
+  }
+  return options;
+}
+
+function readSearch(search: JsonFields): SearchDefaults {
+  return {
+    doSample: search.boolean('do_sample'),
+    temperature: search.number('temperature', { min: 0, max: 100 }),
+    topK: search.number('top_k', { min: 0, max: MAX_VOCABULARY_SIZE, integer: true }),
+    topP: search.number('top_p', { min: 0, max: 1 }),
+    repetitionPenalty: search.number('repetition_penalty', { min: 0.01, max: 100 }),
+    maxLength: search.number('max_length', { min: 1, max: MAX_CONTEXT_TOKENS, integer: true }),
+    chunkTokens: search.number('chunk_size', { min: 1, max: MAX_CONTEXT_TOKENS, integer: true }),
   };
 }

@@ -8,10 +8,11 @@ import type { EngineBackend, RunSequence, SlotCache } from '../engine-core.js';
 import type { EngineInfo, EngineLimits } from '../engine.js';
 import { widenFloat16 } from '../float16.js';
 import { takePointer, type OrtApi, type Pointer } from './c-api.js';
-import { LOGITS_FIRST_ROW, type DecoderIo } from './decoder-io.js';
+import type { DecoderIo } from './decoder-io.js';
 import { DeviceKv } from './device-kv.js';
 import type { KvMemory } from './kv-memory.js';
 import { KvPool } from './kv-pool.js';
+import { LogitsChoice } from './logits-choice.js';
 import { RunBinding } from './run-binding.js';
 import { TransferCounter } from './transfer-counter.js';
 
@@ -95,7 +96,7 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
   readonly #tokens: BigInt64Array;
   readonly #positions: BigInt64Array;
   #ones = integers(0);
-  readonly #firstLogitsRow = integers(1);
+  readonly #logitsChoice: LogitsChoice;
   #mask = integers(0);
   #logits: Float32Array | Uint16Array;
 
@@ -113,6 +114,7 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
     this.transfers = deviceMemory === undefined ? undefined : new TransferCounter(api);
     this.#runOptions = takePointer((out) => api.CreateRunOptions(out));
     const maxTokens = Math.max(limits.prefillChunkTokens, limits.maxSlots);
+    this.#logitsChoice = new LogitsChoice(io);
     this.#tokens = integers(maxTokens);
     this.#positions = integers(maxTokens);
     this.#logits = this.#logitsArray(1);
@@ -248,21 +250,11 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
       width,
     ]);
     const wantedRows = Math.max(...sequences.map((sequence) => sequence?.logitsRows ?? 0));
-    const logitsRows = this.#logitsRows(rowTokens, wantedRows);
-    if (io.logitsRows === 'chosen') {
-      this.#firstLogitsRow[0] = BigInt(rowTokens - logitsRows);
-      binding.bindInput(LOGITS_FIRST_ROW, this.#firstLogitsRow, [1]);
-    }
+    const logitsRows = this.#logitsChoice.bind(binding, rowTokens, wantedRows);
     const count = rows * logitsRows * io.vocabularySize;
     if (this.#logits.length < count) this.#logits = this.#logitsArray(rows * logitsRows);
     binding.bindOutput(io.logits, this.#logits, [rows, logitsRows, io.vocabularySize]);
     return logitsRows;
-  }
-
-  /** How many rows of logits the graph computes for each sequence. */
-  #logitsRows(rowTokens: number, wantedRows: number): number {
-    if (this.#io.logitsRows === 'all') return rowTokens;
-    return this.#io.logitsRows === 'last' ? 1 : Math.max(1, wantedRows);
   }
 
   /** At least `width` ones. They grow with the sequences: a file may claim a context that no memory holds. */

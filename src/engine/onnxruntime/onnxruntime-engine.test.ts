@@ -118,7 +118,7 @@ describe('createOnnxRuntimeEngine', () => {
     await expect(createOnnxRuntimeEngine(folder)).rejects.toMatchObject({ code });
   });
 
-  it('refuses graphs whose cache it cannot share', async () => {
+  it('refuses graphs whose attention it does not know', async () => {
     await patchModel('GroupQueryAttention', 'MultiHeadAttentions');
     await expect(createOnnxRuntimeEngine(folder)).rejects.toMatchObject({ code: 'MODEL_FEATURE_UNSUPPORTED' });
   });

@@ -1,6 +1,8 @@
 /**
+/**
  * Opens a folder with an ONNX decoder as an Engine on one of ONNX Runtime's execution providers. The folder is one that
- * onnxruntime-genai's model builder, aipc's exporter or Microsoft made. It converts and downloads nothing.
+ * onnxruntime-genai's model builder, aipc's exporter, Microsoft, optimum or onnx-community made. It converts and
+ * downloads nothing.
  */
 import { EngineError, OptionError, UnsupportedError } from '../../errors.js';
 import { checkChoice, checkNumber, refuseUnknownKeys } from '../../options.js';
@@ -10,9 +12,12 @@ import { requireMemory } from '../memory.js';
 import { appendProvider, type ProviderDevice } from './append-provider.js';
 import { ELEMENT_TYPE, loadOrtApi, type OrtApi, type Pointer } from './c-api.js';
 import { readDecoderIo, type DecoderIo, type FloatType } from './decoder-io.js';
-import { readGenaiConfig, type GenaiConfig } from './genai-config.js';
 import { describeDevice } from './describe-device.js';
+import type { GenaiConfig } from './genai-config.js';
+import { refuseUnsupported, sharesKv } from './graph-check.js';
+import { GrowingBackend } from './growing-backend.js';
 import { kvBytesPerPosition } from './kv-memory.js';
+import { readOnnxFolder } from './onnx-folder.js';
 import { readModelOutline, type ModelOutline } from './model-outline.js';
 import { OnnxRuntimeBackend } from './onnxruntime-backend.js';
 import { PROVIDER_PROFILES, PROVIDERS, type ProviderName, type ProviderProfile } from './providers.js';
@@ -97,8 +102,8 @@ function resolveOptions(options: OnnxRuntimeEngineOptions, config: GenaiConfig):
 }
 
 /**
- * Opens the model in `folder`. Rejects with MODEL_FILE_MISSING, FILE_TRUNCATED, FILE_MALFORMED, TENSOR_*,
- * MODEL_FEATURE_UNSUPPORTED, DTYPE_UNSUPPORTED, OPTION_*, MEMORY_INSUFFICIENT (before anything is claimed),
+ * Opens the model in `folder`, or that of an .onnx file there. Rejects with MODEL_FILE_MISSING, FILE_TRUNCATED,
+ * FILE_MALFORMED, TENSOR_*, MODEL_FEATURE_UNSUPPORTED, DTYPE_UNSUPPORTED, OPTION_*, MEMORY_INSUFFICIENT (before anything is claimed),
  * DEVICE_NOT_FOUND (the provider is missing or does not start), RUNTIME_LIBRARY_NOT_FOUND, RUNTIME_INCOMPATIBLE, RUNTIME_FAILED, or the signal's reason.
  * The caller disposes the engine.
  */
@@ -119,11 +124,12 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   if (threads !== undefined) checkNumber(WHERE, 'threads', threads, { min: 1, max: MAX_THREADS, integer: true });
   stringsOf('sessionOptions', sessionOptions);
   signal?.throwIfAborted();
-  const config = await readGenaiConfig(folder);
+  const config = await readOnnxFolder(folder);
   const resolved = resolveOptions(options, config);
   const outline = await readModelOutline(config.modelFile);
   onProgress?.({ phase: 'check', modelBytes: outline.fileBytes });
-  refuseUnsupported(config, outline);
+  refuseUnsupported(config.modelFile, outline);
+  if (!sharesKv(outline)) refuseOffCpu(config.modelFile, resolved.profile);
   if (resolved.profile.device === 'cpu') requireMemoryFor(config, outline, resolved.contextTokens);
   const api = await loadOrtApi();
   onProgress?.({ phase: 'load', modelBytes: outline.fileBytes });
@@ -137,13 +143,13 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   try {
     const io = readDecoderIo(api, session, config);
     const { memoryName } = resolved.profile;
+    const parts = { api, session, io, info: infoOf(api, io, resolved), limits: limitsOf(io, resolved) };
+    if (!sharesKv(outline)) {
+      return createEngine(new GrowingBackend({ ...parts, limits: { ...parts.limits, maxBatch: 1 } }));
+    }
     return createEngine(
       new OnnxRuntimeBackend({
-        api,
-        session,
-        io,
-        info: infoOf(api, io, resolved),
-        limits: limitsOf(io, resolved),
+        ...parts,
         deviceMemory: memoryName === undefined ? undefined : { name: memoryName, deviceId: memoryDeviceId(resolved) },
       }),
     );
@@ -158,48 +164,15 @@ export async function onnxRuntimeVersion(): Promise<string> {
   return (await loadOrtApi()).version;
 }
 
-/**
- * The operators of decoders as aipc, onnxruntime-genai's model builder and Olive write them (builders/base.py,
- * make_*). A graph is a program: those that make much out of nothing (Expand, ConstantOfShape, Range), run others (Loop)
- * or bring their own code are not among them. `If` has a message of its own.
- */
-const DECODER_OPERATORS: ReadonlySet<string> = new Set([
-  ...['Add', 'BiasGelu', 'Cast', 'Clip', 'Concat', 'Constant', 'DequantizeLinear', 'Div', 'DynamicQuantizeLinear'],
-  ...['DynamicQuantizeMatMul', 'Equal', 'Erf', 'FastGelu', 'FusedMatMul', 'Gather', 'GatherBlockQuantized', 'Gelu'],
-  ...['Gemm', 'Greater', 'GroupQueryAttention', 'Identity', 'If', 'LayerNormalization', 'Less', 'MatMul'],
-  ...['MatMulInteger', 'MatMulIntegerToFloat', 'MatMulNBits', 'Max', 'Min', 'Mul', 'Neg', 'Pow', 'QuantizeLinear'],
-  ...['QuickGelu', 'Reciprocal', 'ReduceMean', 'ReduceSum', 'Relu', 'Reshape', 'RotaryEmbedding', 'Shape', 'Sigmoid'],
-  ...['SimplifiedLayerNormalization', 'SkipLayerNormalization', 'SkipSimplifiedLayerNormalization', 'Slice', 'Softmax'],
-  ...['Split', 'Sqrt', 'Squeeze', 'Sub', 'Tanh', 'Transpose', 'Unsqueeze', 'Where'],
-]);
-
-function refuseUnsupported(config: GenaiConfig, { operators, hasNestedGraphs }: ModelOutline): void {
-  if (!operators.has('GroupQueryAttention')) {
-    throw new UnsupportedError(
-      'MODEL_FEATURE_UNSUPPORTED',
-      `${config.modelFile} has no GroupQueryAttention, whose KV cache aipc shares between past and present. ` +
-        "Export the model with `aipc export onnx` or onnxruntime-genai's model builder for CPU.",
-      { details: { file: config.modelFile } },
-    );
-  }
-  if (operators.has('If')) {
-    throw new UnsupportedError(
-      'MODEL_FEATURE_UNSUPPORTED',
-      `${config.modelFile} chooses between two rotary tables by the length of the sequence (longrope), ` +
-        'which this engine does not run yet. Use a model with a 4k context.',
-      { details: { file: config.modelFile } },
-    );
-  }
-  const others = [...operators].filter((operator) => !DECODER_OPERATORS.has(operator));
-  if (others.length > 0 || hasNestedGraphs) {
-    const found = others.length > 0 ? others.slice(0, 8).join(', ') : 'graphs in attributes';
-    throw new UnsupportedError(
-      'MODEL_FEATURE_UNSUPPORTED',
-      `${config.modelFile} uses what decoders that aipc knows do not: ${found}. ` +
-        "Export the model with `aipc export onnx` or onnxruntime-genai's model builder for CPU.",
-      { details: { file: config.modelFile, operators: others.slice(0, 8) } },
-    );
-  }
+/** A graph that copies its cache at every run would copy it from and to a device, too. */
+function refuseOffCpu(file: string, { device, label }: ProviderProfile): void {
+  if (device === 'cpu') return;
+  throw new UnsupportedError(
+    'MODEL_FEATURE_UNSUPPORTED',
+    `${file} has no GroupQueryAttention: it copies its KV cache at every token, which aipc does on the CPU alone, not on ` +
+      `${label}. Use the provider cpu, or a folder of onnxruntime-genai's model builder for this provider.`,
+    { details: { file, provider: label } },
+  );
 }
 
 /** Weights and one sequence's KV cache at the asked context must fit before either is claimed. */

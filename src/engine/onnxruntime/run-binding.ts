@@ -33,7 +33,7 @@ export class RunBinding {
     api: OrtApi,
     session: Pointer,
     io: DecoderIo,
-    kv: KvMemory,
+    kv: Pick<KvMemory, 'generation' | 'view'>,
     firstRow: number,
     rows: number,
     transfers: TransferCounter | undefined,

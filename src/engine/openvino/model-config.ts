@@ -5,7 +5,8 @@
  */
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { MAX_CONTEXT_TOKENS, readModelJson, type JsonFields } from '../model-json.js';
+import { MAX_CONTEXT_TOKENS, readModelJson } from '../model-json.js';
+import { ropeBoundaries } from '../rope-boundaries.js';
 
 export interface OpenvinoModelConfig {
   /** Path of config.json, for messages. */
@@ -43,20 +44,4 @@ export async function readOpenvinoModelConfig(folder: string): Promise<OpenvinoM
       : undefined,
     ropeBoundaries: ropeBoundaries(config, contextTokens),
   };
-}
-
-/**
- * Longrope (`su` is its older name) has one set of factors up to original_max_position_embeddings and another beyond.
- * Source: transformers, modeling_rope_utils.py, _compute_longrope_parameters.
- */
-function ropeBoundaries(config: JsonFields, contextTokens: number): readonly number[] {
-  // Transformers 5 writes rope_parameters and rope_type.
-  const key = ['rope_scaling', 'rope_parameters'].find((name) => config.hasValue(name));
-  if (key === undefined) return [];
-  const scaling = config.object(key);
-  const type = scaling.name(scaling.hasValue('rope_type') ? 'rope_type' : 'type', 'default');
-  if (type !== 'longrope' && type !== 'su') return [];
-  const holder = [config, scaling].find((fields) => fields.hasValue('original_max_position_embeddings')) ?? config;
-  const boundary = holder.count('original_max_position_embeddings', MAX_CONTEXT_TOKENS);
-  return boundary < contextTokens ? [boundary] : [];
 }
