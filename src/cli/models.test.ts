@@ -212,13 +212,6 @@ describe('aipc run with a name', () => {
     const { model } = answerOf(await aipc(['run', 'phi-3-mini', 'Hello', ...ANSWER, '--offline']));
     expect(model).toMatchObject({ id: 'phi-3-mini-4k', weightFormat: 'int4' });
   });
-
-  it('says what this version does not run, and what it does, before anybody is asked', async () => {
-    const ended = await aipc(['run', 'phi-4-mini', 'Hello']);
-    expect(ended.exitCode).toBe(1);
-    expect(ended.stderr).toMatch(/does not run phi-4-mini .*longrope.*Nothing was fetched.*phi-3-mini-4k runs there/u);
-    expect(hub.requests).toHaveLength(0);
-  });
 });
 
 describe('aipc export with a Hugging Face id', () => {

@@ -51,10 +51,26 @@ export interface Attention {
   readonly windowTokens: number | null;
 }
 
-/** Rotary embedding with halves (not interleaved), of the first `rotarySize` elements of each head. */
+/**
+ * Rotary embedding with halves (not interleaved), of the first `rotarySize` elements of each head. The angle of element i
+ * at position p is p / (factors[i] * theta^(2i / rotarySize)).
+ */
 export interface Rope {
   readonly theta: number;
   readonly rotarySize: number;
+  /** rotarySize / 2; null: all 1. */
+  readonly factors: readonly number[] | null;
+  /** On cos and sin. */
+  readonly magnitude: number;
+  /** Longrope's other regime; null where no sequence is so long. */
+  readonly beyond: RopeBeyond | null;
+}
+
+/** The factors for all positions of a sequence longer than `boundaryTokens`; keys computed with others are of no use to it. */
+export interface RopeBeyond {
+  readonly boundaryTokens: number;
+  /** rotarySize / 2 */
+  readonly factors: readonly number[];
 }
 
 export interface Decoder {
@@ -94,13 +110,6 @@ export function describeDecoder(
   location: string,
 ): Decoder {
   const { hiddenSize, intermediateSize, headCount, kvHeadCount, headSize, vocabularySize } = config;
-  if (config.longRope !== null) {
-    throw new UnsupportedError(
-      'MODEL_FEATURE_UNSUPPORTED',
-      `${location}: the model scales positions (longrope), which this version cannot export yet.`,
-      { details: { location } },
-    );
-  }
   const used = new Set<string>();
 
   const take = (name: string, shape: readonly number[]): string => {
@@ -187,11 +196,25 @@ export function describeDecoder(
       kvHeadCount,
       headSize,
       scale: 1 / Math.sqrt(headSize),
-      windowTokens: config.slidingWindow,
+      // A window that no sequence fills hides nothing (the 128k models name one of 262,144 tokens).
+      windowTokens: (config.slidingWindow ?? Infinity) < config.contextTokens ? config.slidingWindow : null,
     },
-    rope: { theta: config.ropeTheta, rotarySize: config.rotarySize },
+    rope: describeRope(config),
     layers,
     finalNorm,
     head,
+  };
+}
+
+function describeRope({ ropeTheta, rotarySize, longRope, contextTokens }: ModelConfig): Rope {
+  const plain = { theta: ropeTheta, rotarySize, factors: null, magnitude: 1, beyond: null };
+  if (longRope === null) return plain;
+  const { originalContextTokens, shortFactors, longFactors, attentionFactor } = longRope;
+  return {
+    ...plain,
+    factors: shortFactors,
+    magnitude: attentionFactor,
+    beyond:
+      originalContextTokens < contextTokens ? { boundaryTokens: originalContextTokens, factors: longFactors } : null,
   };
 }

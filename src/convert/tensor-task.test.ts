@@ -28,6 +28,17 @@ function withValue(value: number): WeightSource {
   };
 }
 
+const ROPE = {
+  kind: 'rope',
+  dtype: 'fp32',
+  theta: 500,
+  factors: null,
+  magnitude: 1,
+  rowCount: 50,
+  columnCount: 8,
+  offsetBytes: 0,
+} as const;
+
 describe('sliceTasks', () => {
   it('covers every row once, within the limit, and a row over the limit by itself', () => {
     const wide = MAX_SLICE_ELEMENTS + 1;
@@ -96,7 +107,7 @@ describe('runSlice', () => {
         scalesOffsetBytes: 0,
         zeroPointsOffsetBytes: 0,
       },
-      { kind: 'rope', dtype: 'fp32', function: 'sin', theta: 10_000, rowCount: 20, columnCount: 8, offsetBytes: 0 },
+      { ...ROPE, function: 'sin', theta: 10_000, rowCount: 20 },
     ];
     for (const task of tasks) {
       let written = 0;
@@ -110,15 +121,7 @@ describe('runSlice', () => {
 
   it('tabulates cos and sin of position / theta^(2i / rotarySize), each position in its row', async () => {
     for (const fn of ['cos', 'sin'] as const) {
-      const task = {
-        kind: 'rope',
-        dtype: 'fp32',
-        function: fn,
-        theta: 500,
-        rowCount: 50,
-        columnCount: 8,
-        offsetBytes: 0,
-      } as const;
+      const task = { ...ROPE, function: fn };
       const view = await run(task, 50 * 8 * 4, 7);
       for (const [position, i] of [
         [0, 0],
@@ -129,6 +132,15 @@ describe('runSlice', () => {
         const exact = Math[fn](position / 500 ** ((2 * i) / 16));
         expect(view.getFloat32((position * 8 + i) * 4, true)).toBeCloseTo(exact, 5);
       }
+    }
+  });
+
+  it('divides the frequencies by factors and multiplies cos and sin by the magnitude, as longrope does', async () => {
+    const factors = [1, 1.25, 1.5, 2, 4, 8, 16, 40.5];
+    const view = await run({ ...ROPE, function: 'cos', factors, magnitude: 1.19 }, 50 * 8 * 4, 7);
+    for (const i of [0, 3, 7]) {
+      const exact = 1.19 * Math.cos(37 / ((factors[i] ?? NaN) * 500 ** ((2 * i) / 16)));
+      expect(view.getFloat32((37 * 8 + i) * 4, true)).toBeCloseTo(exact, 5);
     }
   });
 

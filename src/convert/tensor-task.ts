@@ -51,11 +51,14 @@ export type TensorTask =
       readonly zeroPointsOffsetBytes: number;
     })
   | {
-      /** [rowCount = positions, columnCount = rotarySize / 2] of cos or sin of the rotary angles. */
+      /** [rowCount = positions, columnCount = rotarySize / 2] of magnitude times cos or sin of the rotary angles. */
       readonly kind: 'rope';
       readonly dtype: 'fp16' | 'fp32';
       readonly function: 'cos' | 'sin';
       readonly theta: number;
+      /** As decoder.ts's Rope. */
+      readonly factors: readonly number[] | null;
+      readonly magnitude: number;
       readonly rowCount: number;
       readonly columnCount: number;
       readonly offsetBytes: number;
@@ -249,11 +252,11 @@ function ropeRows(
 ): Float32Array {
   const { columnCount } = task;
   const f = task.function === 'cos' ? Math.cos : Math.sin;
-  const frequencies = inverseFrequencies(task.theta, 2 * columnCount);
+  const frequencies = inverseFrequencies(task.theta, 2 * columnCount, task.factors);
   const table = new Float32Array(positionCount * columnCount);
   for (let p = 0; p < positionCount; p++) {
     for (let i = 0; i < columnCount; i++) {
-      table[p * columnCount + i] = f(Math.fround((firstPosition + p) * (frequencies[i] ?? 0)));
+      table[p * columnCount + i] = task.magnitude * f(Math.fround((firstPosition + p) * (frequencies[i] ?? 0)));
     }
   }
   return table;

@@ -2,6 +2,7 @@
  * Splits the steps of one forward into native runs: long steps into chunks, one-token steps into batches of one rope
  * regime. Pure arithmetic over lengths and limits; it runs nothing.
  */
+import { OptionError } from '../errors.js';
 import type { EngineLimits, Slot } from './engine.js';
 
 export interface PlannedStep<S extends Pick<Slot, 'length'>> {
@@ -24,6 +25,33 @@ export interface RunPart {
 /** Which of the rope regimes serves a sequence of `length` tokens: boundary b is crossed by token b + 1. */
 export function ropeRegime(limits: Pick<EngineLimits, 'ropeBoundaries'>, length: number): number {
   return limits.ropeBoundaries.filter((boundary) => length > boundary).length;
+}
+
+/** The lengths that the regime of `length` serves, both ends included. */
+export function ropeRegimeRange(
+  { ropeBoundaries, contextTokens }: Pick<EngineLimits, 'ropeBoundaries' | 'contextTokens'>,
+  length: number,
+): { readonly shortest: number; readonly longest: number } {
+  const below = ropeBoundaries.filter((boundary) => length > boundary);
+  const above = ropeBoundaries.filter((boundary) => length <= boundary);
+  return { shortest: 1 + Math.max(0, ...below), longest: Math.min(contextTokens, ...above) };
+}
+
+/**
+ * For graphs that take the regime of a run from the run's own tokens. Throws OPTION_INVALID where that is not the one of
+ * the whole sequence: keys of both would be in one cache.
+ */
+export function requireRegimeOfRun(
+  limits: Pick<EngineLimits, 'ropeBoundaries'>,
+  run: { readonly pastTokens: number; readonly tokens: Int32Array; readonly finalLength: number },
+): void {
+  if (ropeRegime(limits, run.pastTokens + run.tokens.length) === ropeRegime(limits, run.finalLength)) return;
+  throw new OptionError(
+    'OPTION_INVALID',
+    `This model changes its rope factors at ${limits.ropeBoundaries.join(', ')} tokens: give a prompt of ` +
+      `${run.finalLength} tokens in one step.`,
+    { details: { finalLength: run.finalLength, ropeBoundaries: limits.ropeBoundaries } },
+  );
 }
 
 /**

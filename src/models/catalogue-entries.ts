@@ -117,9 +117,9 @@ export const catalogue: readonly CatalogueEntry[] = [
     contextTokens: 131_072,
     shape: PHI_MINI,
     sources: [
-      onnx('microsoft/Phi-3-mini-128k-instruct-onnx', CPU_INT4, 2.77 * GB, { needs: ['longrope-onnx'] }),
-      openvino('Phi-3-mini-128k-instruct-int4-ov', null, { needs: ['longrope-openvino'] }),
-      weights('microsoft/Phi-3-mini-128k-instruct', 7.64 * GB, ['longrope-weights']),
+      onnx('microsoft/Phi-3-mini-128k-instruct-onnx', CPU_INT4, 2.77 * GB),
+      openvino('Phi-3-mini-128k-instruct-int4-ov', null),
+      weights('microsoft/Phi-3-mini-128k-instruct', 7.64 * GB),
     ],
   },
   {
@@ -143,10 +143,8 @@ export const catalogue: readonly CatalogueEntry[] = [
     contextTokens: 131_072,
     shape: PHI_14B,
     sources: [
-      onnx('microsoft/Phi-3-medium-128k-instruct-onnx-cpu', 'cpu-int4-rtn-block-32-acc-level-4', 9.35 * GB, {
-        needs: ['longrope-onnx'],
-      }),
-      weights('microsoft/Phi-3-medium-128k-instruct', null, ['longrope-weights']),
+      onnx('microsoft/Phi-3-medium-128k-instruct-onnx-cpu', 'cpu-int4-rtn-block-32-acc-level-4', 9.35 * GB),
+      weights('microsoft/Phi-3-medium-128k-instruct', null),
     ],
   },
   {
@@ -157,13 +155,11 @@ export const catalogue: readonly CatalogueEntry[] = [
     contextTokens: 131_072,
     shape: PHI_MINI,
     sources: [
-      onnx('microsoft/Phi-3.5-mini-instruct-onnx', 'cpu_and_mobile/cpu-int4-awq-block-128-acc-level-4', 2.78 * GB, {
-        needs: ['longrope-onnx'],
-      }),
-      openvino('Phi-3.5-mini-instruct-int4-ov', null, { needs: ['longrope-openvino'] }),
-      openvino('Phi-3.5-mini-instruct-int4-cw-ov', null, { devices: ['npu'], needs: ['longrope-openvino'] }),
-      openvino('Phi-3.5-mini-instruct-int4-gq-ov', null, { devices: ['npu'], needs: ['longrope-openvino'] }),
-      weights('microsoft/Phi-3.5-mini-instruct', null, ['longrope-weights']),
+      onnx('microsoft/Phi-3.5-mini-instruct-onnx', 'cpu_and_mobile/cpu-int4-awq-block-128-acc-level-4', 2.78 * GB),
+      openvino('Phi-3.5-mini-instruct-int4-ov', null),
+      openvino('Phi-3.5-mini-instruct-int4-cw-ov', null, { devices: ['npu'] }),
+      openvino('Phi-3.5-mini-instruct-int4-gq-ov', null, { devices: ['npu'] }),
+      weights('microsoft/Phi-3.5-mini-instruct', null),
       onnx('microsoft/Phi-3.5-mini-instruct-onnx', 'gpu/gpu-int4-awq-block-128', 2.3 * GB, {
         provider: 'cuda',
         needs: ['cuda'],
@@ -178,8 +174,8 @@ export const catalogue: readonly CatalogueEntry[] = [
     contextTokens: 131_072,
     shape: { layers: 32, kvHeads: 8, headSize: 128 },
     sources: [
-      onnx('microsoft/Phi-4-mini-instruct-onnx', CPU_INT4, 4.93 * GB, { needs: ['longrope-onnx'] }),
-      weights('microsoft/Phi-4-mini-instruct', 7.67 * GB, ['longrope-weights']),
+      onnx('microsoft/Phi-4-mini-instruct-onnx', CPU_INT4, 4.93 * GB),
+      weights('microsoft/Phi-4-mini-instruct', 7.67 * GB),
       onnx('microsoft/Phi-4-mini-instruct-onnx', 'gpu/gpu-int4-rtn-block-32', 3.41 * GB, {
         provider: 'cuda',
         needs: ['cuda'],

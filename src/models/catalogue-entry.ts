@@ -52,9 +52,6 @@ export type ModelSource = HubSource | PipSource | BuiltInSource;
 
 /** What some models need of the code that runs them, in words for messages. */
 export const MODEL_FEATURES = {
-  'longrope-weights': 'position scaling (longrope) when converting weights',
-  'longrope-onnx': 'ONNX graphs that choose between two rotary tables (longrope)',
-  'longrope-openvino': 'OpenVINO graphs with two sets of rotary factors (longrope)',
   'gguf-k-quants': 'GGUF files in K-quants (Q4_K and the like)',
   directml: 'DirectML',
   cuda: 'CUDA',
@@ -62,7 +59,7 @@ export const MODEL_FEATURES = {
 export type ModelFeature = keyof typeof MODEL_FEATURES;
 
 /** Those that this version has: what becomes possible is one word here. */
-export const SUPPORTED_FEATURES: readonly ModelFeature[] = ['longrope-openvino'];
+export const SUPPORTED_FEATURES: readonly ModelFeature[] = [];
 
 /** What the KV cache's size depends on. */
 export interface DecoderShape {

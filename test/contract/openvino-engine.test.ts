@@ -6,6 +6,7 @@ import { ExportedFolders } from '../golden/model-runner.js';
 import { tinyModelFolder } from '../golden/vectors.js';
 import { describeWithOpenvino } from '../openvino.js';
 import { describeEngineContract } from './engine-contract.js';
+import { describeRopeContract } from './rope-contract.js';
 import { OptimumFolder, type OptimumModel } from './optimum-models.js';
 
 // Where activations or the cache are rounded, two ways to the same logits differ by a rounding that fell to the other
@@ -36,6 +37,13 @@ describeWithOpenvino('on models exported by aipc to OpenVINO', () => {
     const make = async (): Promise<Engine> =>
       createOpenvinoEngine(await folders.openvino(tinyModelFolder(model), weights), options);
     describeEngineContract(`OpenVINO, ${name}`, make, { tolerance: TOLERANCE });
+  }
+  for (const model of ['phi3-longrope', 'phi4-mini'] as const) {
+    const make = async (): Promise<Engine> => {
+      const folder = await folders.openvino(tinyModelFolder(model), { weightFormat: 'fp32' });
+      return createOpenvinoEngine(folder, { ...options, maxSlots: 5 });
+    };
+    describeRopeContract(`OpenVINO, ${model}, fp32`, make, { tolerance: TOLERANCE });
   }
 });
 

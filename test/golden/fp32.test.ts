@@ -1,6 +1,7 @@
 /**
  * aipc's fp32 export equals Hugging Face transformers, on tiny random models that cover what the families differ in:
- * sliding window, grouped KV heads, depth, tied embeddings, safetensors of each type and in shards, GGUF.
+ * sliding window, grouped KV heads, depth, tied embeddings, partial rotary embedding, longrope, safetensors of each type
+ * and in shards, GGUF.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { concatenate, ExportedFolders, ModelRunner } from './model-runner.js';
@@ -56,6 +57,19 @@ describe.each(cases)('$name in fp32, against transformers', ({ model, source }) 
     expect(found).toEqual(prompts.map((prompt) => prompt.greedyTokenIds));
   });
 
+  const { turns } = golden.file;
+  if (turns !== undefined) {
+    it('gives the same answers in a conversation that crosses longrope', async () => {
+      const found = await runner.converse(
+        turns.map((turn) => turn.promptTokenIds),
+        turns[0]?.greedyTokenIds.length ?? 0,
+      );
+      expect(found.map((answer) => answer.tokenIds)).toEqual(turns.map((turn) => turn.greedyTokenIds));
+      // What was computed with the other factors is not used again.
+      expect(found.map((answer) => answer.cachedInputTokens > 0)).toEqual([false, true, true, false]);
+    });
+  }
+
   it('gives the same perplexity to three digits', async () => {
     const { tokenIds, perplexity } = golden.file.perplexity;
     const found = await runner.perplexity(tokenIds);
@@ -71,6 +85,25 @@ describe('the golden prompts', () => {
     expect(Math.max(...lengths)).toBeGreaterThan(window);
     expect(lengths.some((length) => length < window && length + 64 > window)).toBe(true);
   });
+
+  it.each(['phi3-longrope', 'phi4-mini'] as const)(
+    'cross the boundary of %s in prefill, in decode and between turns, and go back below it',
+    (model) => {
+      const { prompts, longropeBoundary, turns = [] } = new GoldenVectors(model).file;
+      const boundary = longropeBoundary ?? Infinity;
+      const lengths = prompts.map((prompt) => prompt.tokenIds.length);
+      expect(Math.max(...lengths)).toBeGreaterThan(boundary);
+      expect(lengths.some((length) => length <= boundary && length + 64 > boundary)).toBe(true);
+      const spans = turns.map((turn) => [turn.promptTokenIds.length, turn.greedyTokenIds.length] as const);
+      const sides = spans.map(([prompt, answer]) => [prompt > boundary, prompt + answer > boundary]);
+      expect(sides).toEqual([
+        [false, false],
+        [false, true],
+        [true, true],
+        [false, false],
+      ]);
+    },
+  );
 
   it.each(TINY_MODELS)('draw at least 24 distinct tokens from %s', (model) => {
     const { prompts } = new GoldenVectors(model).file;

@@ -27,6 +27,10 @@ PROMPT_COUNT, CANDIDATE_COUNT = 10, 120
 GREEDY_TOKENS, LEAST_DISTINCT, LEAST_GAP = 64, 24, 0.02
 LONGEST_PROMPT = 72
 PERPLEXITY_TOKENS = 96
+# A pass over the whole sequence for each token takes longer.
+CANDIDATE_COUNT_LONGROPE = 40
+# Of the conversation of a longrope model: tokens that each turn adds before its answer, and answers' lengths.
+TURN_TOKENS, TURN_ANSWER_TOKENS = (12, 24, 40), 16
 GAINS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
 
 
@@ -48,8 +52,52 @@ def check_sliding_window(model: PreTrainedModel, window: int) -> None:
 def candidates(model: TinyModel) -> list[list[int]]:
     """Seeded prompts of 1 to LONGEST_PROMPT tokens, none of them a control token."""
     random = np.random.default_rng(1000 + model.seed)
-    lengths = [1, 2, LONGEST_PROMPT, *random.integers(3, LONGEST_PROMPT, size=CANDIDATE_COUNT - 3).tolist()]
+    if model.original_context is None:
+        lengths = [1, 2, LONGEST_PROMPT, *random.integers(3, LONGEST_PROMPT, size=CANDIDATE_COUNT - 3).tolist()]
+    else:  # some on each side of the boundary, and on it
+        boundary = model.original_context
+        around = [1, 2, LONGEST_PROMPT, boundary - 1, boundary, boundary + 1]
+        beyond = random.integers(boundary + 2, LONGEST_PROMPT, size=12).tolist()
+        below = random.integers(3, boundary - 1, size=CANDIDATE_COUNT_LONGROPE - len(around) - len(beyond)).tolist()
+        lengths = [*around, *beyond, *below]
     return [random.integers(len(SPECIAL_TOKENS), VOCABULARY_SIZE, size=length).tolist() for length in lengths]
+
+
+def greedy(tiny: TinyModel, model: PreTrainedModel, prompt: list[int], count: int) -> reference.Greedy:
+    by = reference.greedy if tiny.original_context is None else reference.greedy_recomputed
+    return by(model, prompt, count)
+
+
+def check_longrope(model: PreTrainedModel, boundary: int) -> None:
+    """Proves on the model itself that a sequence of `boundary` tokens is in one regime, all of one more in the other."""
+    random = np.random.default_rng(6)
+    token_ids = random.integers(len(SPECIAL_TOKENS), VOCABULARY_SIZE, size=boundary + 1).tolist()
+    shorter = reference.logits_of(model, token_ids[:boundary])
+    assert np.abs(reference.logits_of(model, token_ids[: boundary - 1]) - shorter[: boundary - 1]).max() < 1e-4
+    # One token more, and the rows of all tokens before it are others (but the first's: its angle is 0 in both).
+    difference = np.abs(reference.logits_of(model, token_ids)[:boundary] - shorter).max(axis=-1)
+    assert difference[0] < 1e-4 and (difference[1:] > 1e-3).all(), difference
+
+
+def conversation(tiny: TinyModel, model: PreTrainedModel) -> list[dict]:
+    """Turns over one cache: below the boundary, across it in the middle of an answer, begun beyond it, and back: the
+    first question once more with other words after it, which is shorter than the boundary."""
+    for seed in range(2000, 2100):
+        random = np.random.default_rng(seed + tiny.seed)
+
+        def words(count: int) -> list[int]:
+            return random.integers(len(SPECIAL_TOKENS), VOCABULARY_SIZE, size=count).tolist()
+
+        turns, history = [], []
+        for added in TURN_TOKENS:
+            prompt = history + words(added)
+            turns.append((prompt, greedy(tiny, model, prompt, TURN_ANSWER_TOKENS)))
+            history = prompt + turns[-1][1].token_ids
+        back = turns[0][0] + words(5)
+        turns.append((back, greedy(tiny, model, back, TURN_ANSWER_TOKENS)))
+        if min(run.smallest_gap for _, run in turns) >= LEAST_GAP:
+            return [{"promptTokenIds": prompt, "greedyTokenIds": run.token_ids} for prompt, run in turns]
+    sys.exit(f"{tiny.name}: no conversation passes")
 
 
 def scale_weights(tiny: TinyModel, folder: Path) -> tuple[PreTrainedModel, float, list[tuple[list[int], reference.Greedy]]]:
@@ -59,7 +107,7 @@ def scale_weights(tiny: TinyModel, folder: Path) -> tuple[PreTrainedModel, float
         model = reference.load(folder)
         runs: list[tuple[list[int], reference.Greedy]] = []
         for prompt in candidates(tiny):
-            run = reference.greedy(model, prompt, GREEDY_TOKENS)
+            run = greedy(tiny, model, prompt, GREEDY_TOKENS)
             if run.distinct_tokens < LEAST_DISTINCT:
                 print(f"  gain {gain}: {run.distinct_tokens} distinct tokens, scaling up", flush=True)
                 break
@@ -84,13 +132,16 @@ def with_int4_weights(tiny: TinyModel, folder: Path, block_size: int, symmetric:
 def make(tiny: TinyModel) -> None:
     folder = HERE / "models" / tiny.name
     model, gain, runs = scale_weights(tiny, folder)
-    if tiny.sliding_window is not None:
+    if tiny.crosses_window:
         check_sliding_window(model, tiny.sliding_window)
+    if tiny.original_context is not None:
+        check_longrope(model, tiny.original_context)
     stops = {ENDOFTEXT_ID, END_ID}
     kept = [(prompt, run) for prompt, run in runs if run.smallest_gap >= LEAST_GAP and not stops & set(run.token_ids)]
     if len(kept) < PROMPT_COUNT:
         sys.exit(f"{tiny.name}: only {len(kept)} prompts pass, {PROMPT_COUNT} are needed: raise CANDIDATE_COUNT")
-    if tiny.sliding_window is not None:  # the longest first: those that cross the window in prefill
+    # The longest first: those that cross the window, or longrope's boundary, in prefill.
+    if tiny.crosses_window or tiny.original_context is not None:
         kept.sort(key=lambda pair: -len(pair[0]))
         kept = kept[:5] + kept[-5:]
     kept = sorted(kept[:PROMPT_COUNT], key=lambda pair: len(pair[0]))
@@ -122,6 +173,7 @@ def make(tiny: TinyModel) -> None:
         "gain": gain,
         "vocabularySize": VOCABULARY_SIZE,
         "slidingWindow": tiny.sliding_window,
+        "longropeBoundary": tiny.original_context,
         "prompts": [
             {
                 "tokenIds": prompt,
@@ -140,6 +192,8 @@ def make(tiny: TinyModel) -> None:
         "perplexity": {"tokenIds": sequence, "meanNegativeLogLikelihood": loss, "perplexity": math.exp(loss)},
         "int4": int4,
     }
+    if tiny.original_context is not None:
+        lines["turns"] = conversation(tiny, model)
     write_json(HERE / "vectors" / f"{tiny.name}.json", lines)
     print(
         f"{tiny.name}: gain {gain}, {len(runs)} candidates, {len(kept)} kept, lengths {[len(p) for p, _ in kept]},"

@@ -74,6 +74,11 @@ export const EXACT_OPENVINO = {
   DYNAMIC_QUANTIZATION_GROUP_SIZE: '0',
 } as const;
 
+interface Answer {
+  readonly tokenIds: readonly number[];
+  readonly cachedInputTokens: number;
+}
+
 /** One model on an engine, which it owns. */
 export class ModelRunner implements AsyncDisposable {
   readonly engine: Engine;
@@ -127,22 +132,39 @@ export class ModelRunner implements AsyncDisposable {
     count: number,
     endTokenIds: readonly number[] = [],
   ): Promise<readonly number[]> {
+    const [answer] = await this.converse([tokenIds], count, endTokenIds);
+    return answer?.tokenIds ?? [];
+  }
+
+  /** As greedy(), for prompts one after the other on one sequence, which keeps its KV cache from one to the next. */
+  async converse(
+    prompts: readonly (readonly number[])[],
+    count: number,
+    endTokenIds: readonly number[] = [],
+  ): Promise<readonly Answer[]> {
     const sequence = this.#scheduler.createSequence();
+    const answers: Answer[] = [];
     try {
-      const parts = generate(this.#scheduler, {
-        sequence,
-        promptTokens: Int32Array.from(tokenIds),
-        sampler: createSampler({}, this.engine.info.vocabularySize),
-        decoder: { push: () => '', flush: () => '' },
-        endTokenIds: new Set(endTokenIds),
-        stopStrings: [],
-        maxNewTokens: count,
-      });
-      for await (const part of parts) if (part.type === 'finish') return part.tokenIds;
-      throw new Error('The answer ended without a finish part.');
+      for (const tokenIds of prompts) {
+        const parts = generate(this.#scheduler, {
+          sequence,
+          promptTokens: Int32Array.from(tokenIds),
+          sampler: createSampler({}, this.engine.info.vocabularySize),
+          decoder: { push: () => '', flush: () => '' },
+          endTokenIds: new Set(endTokenIds),
+          stopStrings: [],
+          maxNewTokens: count,
+        });
+        for await (const part of parts) {
+          if (part.type === 'finish') {
+            answers.push({ tokenIds: part.tokenIds, cachedInputTokens: part.usage.cachedInputTokens });
+          }
+        }
+      }
     } finally {
       await sequence.dispose();
     }
+    return answers;
   }
 
   async perplexity(tokenIds: readonly number[]): Promise<number> {

@@ -57,6 +57,19 @@ describeWithOpenvino('OpenVINO exports, against transformers', () => {
       expect(await Promise.all(prompts.map((prompt) => runner.greedy(prompt.tokenIds, 64)))).toEqual(expected);
     });
 
+    const { turns } = golden.file;
+    if (turns !== undefined) {
+      it('gives the same answers in a conversation that crosses longrope', async () => {
+        const found = await runner.converse(
+          turns.map((turn) => turn.promptTokenIds),
+          turns[0]?.greedyTokenIds.length ?? 0,
+        );
+        expect(found.map((answer) => answer.tokenIds)).toEqual(turns.map((turn) => turn.greedyTokenIds));
+        // What was computed with the other factors is not used again.
+        expect(found.map((answer) => answer.cachedInputTokens > 0)).toEqual([false, true, true, false]);
+      });
+    }
+
     it('gives the same perplexity to three digits', async () => {
       const { tokenIds, perplexity } = golden.file.perplexity;
       expect(Math.abs((await runner.perplexity(tokenIds)) / perplexity - 1)).toBeLessThan(5e-4);

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 VOCABULARY_SIZE = 320
+CONTEXT_TOKENS = 512
 TIED_EMBEDDING_STD = 0.03
 SPECIAL_TOKENS = ["<unk>", "<s>", "<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
 BOS_ID, ENDOFTEXT_ID, END_ID = 1, 2, 6
@@ -45,6 +46,9 @@ class TinyModel:
     kv_head_count: int
     sliding_window: int | None = None
     rope_theta: float = 10000.0
+    partial_rotary_factor: float = 1.0
+    # Longrope: positions are scaled, with other factors beyond so many tokens.
+    original_context: int | None = None
     tied: bool = False
     stored: str = "F32"  # dtype of the matrices in the file; the values are rounded to it, norms stay F32
     shard_count: int = 1
@@ -57,6 +61,10 @@ class TinyModel:
     def head_size(self) -> int:
         return self.hidden_size // self.head_count
 
+    @property
+    def crosses_window(self) -> bool:
+        return self.sliding_window is not None and self.sliding_window < CONTEXT_TOKENS
+
 
 TINY_MODELS = (
     TinyModel("phi3-window", "phi3", 64, 96, 2, 4, 4, sliding_window=20, seed=11, int4=((32, True), (32, False))),
@@ -65,6 +73,15 @@ TINY_MODELS = (
     TinyModel("phi3-deep", "phi3", 64, 128, 8, 4, 1, sliding_window=48, stored="BF16", shard_count=2, seed=13),
     TinyModel("llama-tiny", "llama", 64, 160, 2, 4, 2, rope_theta=100000.0, tied=True, stored="F16", also_gguf=True,
               seed=14),
+    # Phi-3-mini-128k and Phi-3.5-mini, and with its shared KV heads Phi-3-medium-128k: longrope, a window that nothing
+    # fills. Eight layers, for the NPU's front end.
+    TinyModel("phi3-longrope", "phi3", 64, 96, 8, 4, 2, sliding_window=262144, original_context=64, stored="F16",
+              seed=15),
+    # Phi-4-mini: longrope on three quarters of each head, shared KV heads, tied embeddings.
+    TinyModel("phi4-mini", "phi3", 128, 96, 2, 2, 1, sliding_window=262144, original_context=64,
+              partial_rotary_factor=0.75, tied=True, stored="BF16", seed=16),
+    # phi-4: no window, a larger theta.
+    TinyModel("phi4", "phi3", 64, 96, 2, 4, 2, rope_theta=250000.0, stored="BF16", seed=17),
 )
 
 
@@ -120,6 +137,19 @@ def make_weights(model: TinyModel, gain: float) -> dict[str, np.ndarray]:
     return weights
 
 
+def rope_scaling(model: TinyModel) -> dict | None:
+    """Factors that grow along the head, the short ones to 2.5, the long ones to 40, as the published ones do."""
+    if model.original_context is None:
+        return None
+    half = int(model.head_size * model.partial_rotary_factor) // 2
+    along = np.linspace(0, 1, half)
+    return {
+        "long_factor": [round(float(value), 4) for value in 1.05 * (40 / 1.05) ** along],
+        "short_factor": [round(float(value), 4) for value in 1 + 1.5 * along**2],
+        "type": "longrope",
+    }
+
+
 def config_json(model: TinyModel) -> dict:
     """config.json with the keys that models of 2024 carry (rope_theta and torch_dtype at the top level)."""
     config = {
@@ -132,14 +162,14 @@ def config_json(model: TinyModel) -> dict:
         "hidden_size": model.hidden_size,
         "initializer_range": 0.02,
         "intermediate_size": model.intermediate_size,
-        "max_position_embeddings": 512,
+        "max_position_embeddings": CONTEXT_TOKENS,
         "model_type": model.architecture,
         "num_attention_heads": model.head_count,
         "num_hidden_layers": model.layer_count,
         "num_key_value_heads": model.kv_head_count,
         "pad_token_id": ENDOFTEXT_ID,
         "rms_norm_eps": 1e-05,
-        "rope_scaling": None,
+        "rope_scaling": rope_scaling(model),
         "rope_theta": model.rope_theta,
         "tie_word_embeddings": model.tied,
         "torch_dtype": {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}[model.stored],
@@ -149,10 +179,12 @@ def config_json(model: TinyModel) -> dict:
     if model.architecture == "phi3":
         config |= {
             "embd_pdrop": 0.0,
-            "original_max_position_embeddings": 512,
+            "original_max_position_embeddings": model.original_context or CONTEXT_TOKENS,
             "resid_pdrop": 0.0,
             "sliding_window": model.sliding_window,
         }
+    if model.partial_rotary_factor != 1:
+        config["partial_rotary_factor"] = model.partial_rotary_factor
     return dict(sorted(config.items()))
 
 
@@ -189,7 +221,7 @@ def write_tokenizer(folder: Path) -> None:
         "chat_template": CHAT_TEMPLATE,
         "clean_up_tokenization_spaces": False,
         "eos_token": "<|endoftext|>",
-        "model_max_length": 512,
+        "model_max_length": CONTEXT_TOKENS,
         "pad_token": "<|endoftext|>",
         "tokenizer_class": "PreTrainedTokenizerFast",
         "unk_token": "<unk>",
@@ -225,7 +257,7 @@ def write_gguf(path: Path, model: TinyModel, weights: dict[str, np.ndarray]) -> 
     """The same model as llama.cpp stores a Llama: rows of q and k permuted for interleaved rotary, F16 matrices."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(model.name)
-    writer.add_context_length(512)
+    writer.add_context_length(CONTEXT_TOKENS)
     writer.add_embedding_length(model.hidden_size)
     writer.add_block_count(model.layer_count)
     writer.add_feed_forward_length(model.intermediate_size)

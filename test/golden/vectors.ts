@@ -8,7 +8,15 @@ import path from 'node:path';
 export const GOLDEN_FOLDER = path.join('test', 'golden');
 
 /** The tiny random models that make_golden.py made. */
-export const TINY_MODELS = ['phi3-window', 'phi3-gqa', 'phi3-deep', 'llama-tiny'] as const;
+export const TINY_MODELS = [
+  'phi3-window',
+  'phi3-gqa',
+  'phi3-deep',
+  'llama-tiny',
+  'phi3-longrope',
+  'phi4-mini',
+  'phi4',
+] as const;
 export type TinyModel = (typeof TINY_MODELS)[number];
 
 /** A Hugging Face folder. */
@@ -39,6 +47,8 @@ export interface Int4Case {
 interface VectorFile {
   readonly vocabularySize: number;
   readonly slidingWindow?: number | null;
+  /** The longest sequence that takes the short factors. */
+  readonly longropeBoundary?: number | null;
   /** Of each row of logits the columns 0, n, 2n... are kept. Default 1: all. */
   readonly columnStep?: number;
   readonly prompts: readonly GoldenPrompt[];
@@ -51,6 +61,14 @@ interface VectorFile {
   };
   readonly perplexity: { readonly text?: string; readonly tokenIds: readonly number[]; readonly perplexity: number };
   readonly int4?: readonly Int4Case[];
+  /** A conversation over one KV cache, of models with longrope. */
+  readonly turns?: readonly GoldenTurn[];
+}
+
+export interface GoldenTurn {
+  /** The whole of it: the turns before, or a part of them, among it. */
+  readonly promptTokenIds: readonly number[];
+  readonly greedyTokenIds: readonly number[];
 }
 
 export class GoldenVectors {

@@ -6,14 +6,7 @@
 import type { Decoder, DecoderLayer } from '../decoder.js';
 import type { OnnxTarget } from '../recipe.js';
 import { float, int, type GraphWriter } from './graph-writer.js';
-import type { OnnxValue } from './onnx-model.js';
-
-/** The input that DirectML's form has beside the others. */
-export const POSITION_IDS: OnnxValue = {
-  name: 'position_ids',
-  dataType: 'int64',
-  shape: ['batch_size', 'sequence_length'],
-};
+import type { RotaryTables } from './rotary-tables.js';
 
 /** Names of values of the graph. */
 export interface AttentionValues {
@@ -22,8 +15,7 @@ export interface AttentionValues {
   readonly seqlens: string;
   /** int32 scalar. */
   readonly totalLength: string;
-  /** cos and sin, [positions, rotarySize / 2]. */
-  readonly tables: readonly [cos: string, sin: string];
+  readonly rotary: RotaryTables;
   /** Key and value. */
   readonly past: readonly string[];
   readonly present: readonly string[];
@@ -42,12 +34,18 @@ export function attention(
   const isFused = values.target !== 'dml';
   const projected = isFused
     ? [graph.linear(`${name}/attn/qkv_proj`, hidden, layer.qkv), '', '']
-    : separate(graph, name, hidden, layer, decoder, values.tables);
+    : separate(graph, name, hidden, layer, decoder, values.rotary);
   const output = `${name}/attn/GroupQueryAttention/output_0`;
   graph.node(
     'GroupQueryAttention',
     `${name}/attn/GroupQueryAttention`,
-    [...projected, ...values.past, values.seqlens, values.totalLength, ...(isFused ? values.tables : [])],
+    [
+      ...projected,
+      ...values.past,
+      values.seqlens,
+      values.totalLength,
+      ...(isFused ? [values.rotary.cos, values.rotary.sin] : []),
+    ],
     {
       num_heads: int(headCount),
       kv_num_heads: int(kvHeadCount),
@@ -70,7 +68,7 @@ function separate(
   hidden: string,
   { qkv }: DecoderLayer,
   { attention: { headCount, kvHeadCount, headSize }, rope: { rotarySize } }: Decoder,
-  tables: AttentionValues['tables'],
+  { cos, sin, rows }: RotaryTables,
 ): readonly string[] {
   const isPartial = rotarySize < headSize;
   return qkv.parts.map((part, index) => {
@@ -84,7 +82,7 @@ function separate(
     return graph.node(
       'RotaryEmbedding',
       `${name}/attn/${letter}_rotary/RotaryEmbedding`,
-      [projected, POSITION_IDS.name, ...tables],
+      [projected, rows, cos, sin],
       {
         interleaved: int(0),
         // The kernel takes head sizes from the tables, unless only a part of each head is rotated.

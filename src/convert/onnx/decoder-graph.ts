@@ -11,9 +11,10 @@ import { UnsupportedError } from '../../errors.js';
 import type { Decoder } from '../decoder.js';
 import type { WeightRecipe } from '../recipe.js';
 import type { TensorTask } from '../tensor-task.js';
-import { attention, POSITION_IDS } from './attention.js';
+import { attention } from './attention.js';
 import { GraphWriter, int } from './graph-writer.js';
 import type { OnnxModel, OnnxValue } from './onnx-model.js';
+import { POSITION_IDS, rotaryTables } from './rotary-tables.js';
 
 export interface DecoderGraph {
   readonly model: OnnxModel;
@@ -33,7 +34,7 @@ export function buildDecoderGraph(
 ): DecoderGraph {
   checkHeads(decoder);
   const graph = new GraphWriter(recipe);
-  const { vocabularySize, contextTokens } = decoder;
+  const { vocabularySize } = decoder;
 
   // Mask -> what GroupQueryAttention asks for: index of each sequence's last key, and the longest length.
   graph.constant('one', [1], [1n]);
@@ -43,22 +44,9 @@ export function buildDecoderGraph(
   graph.node('Sub', `${mask}/Sub`, [`${mask}/ReduceSum/output_0`, 'one']);
   const seqlens = graph.cast(`${mask}/Sub/Cast`, `${mask}/Sub/output_0`, 'int32');
   graph.node('Shape', `${mask}/Shape`, ['attention_mask']);
-  graph.node('Gather', `${mask}/Gather`, [`${mask}/Shape/output_0`, 'one_scalar'], { axis: int(0) });
-  const totalLength = graph.cast(`${mask}/Gather/Cast`, `${mask}/Gather/output_0`, 'int32');
-
-  const halfRotary = decoder.rope.rotarySize / 2;
-  for (const fn of ['cos', 'sin'] as const) {
-    const offsetBytes = graph.external(`${fn}_cache`, graph.floatType, [contextTokens, halfRotary]);
-    graph.tasks.push({
-      kind: 'rope',
-      dtype: graph.floatDtype,
-      function: fn,
-      theta: decoder.rope.theta,
-      rowCount: contextTokens,
-      columnCount: halfRotary,
-      offsetBytes,
-    });
-  }
+  const maskWidth = graph.node('Gather', `${mask}/Gather`, [`${mask}/Shape/output_0`, 'one_scalar'], { axis: int(0) });
+  const totalLength = graph.cast(`${mask}/Gather/Cast`, maskWidth, 'int32');
+  const rotary = rotaryTables(graph, decoder, recipe.target, maskWidth);
 
   let residual = graph.embedding('/model/embed_tokens', 'input_ids', decoder.embedding, decoder.hiddenSize);
   const norms = [...decoder.layers.map((layer) => layer.inputNorm), decoder.finalNorm];
@@ -83,7 +71,7 @@ export function buildDecoderGraph(
       target: recipe.target,
       seqlens,
       totalLength,
-      tables: ['cos_cache', 'sin_cache'],
+      rotary,
       past: past.map((value) => value.name),
       present: present.map((value) => value.name),
     });

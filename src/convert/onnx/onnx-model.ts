@@ -8,7 +8,14 @@ export const DATA_TYPE = { float32: 1, uint8: 2, int32: 6, int64: 7, float16: 10
 export type OnnxDataType = keyof typeof DATA_TYPE;
 
 /** Integers that are meant as floats need the object form. */
-export type OnnxAttribute = { readonly int: number } | { readonly float: number };
+export type OnnxAttribute = { readonly int: number } | { readonly float: number } | { readonly graph: OnnxSubgraph };
+
+/** A branch of an If: no inputs of its own, it sees the values around it. */
+export interface OnnxSubgraph {
+  readonly name: string;
+  readonly nodes: readonly OnnxNode[];
+  readonly outputs: readonly OnnxValue[];
+}
 
 export interface OnnxNode {
   readonly opType: string;

@@ -4,7 +4,7 @@
  * It does not read models.
  */
 import protobuf from 'protobufjs';
-import { DATA_TYPE, type OnnxAttribute, type OnnxModel, type OnnxValue } from './onnx-model.js';
+import { DATA_TYPE, type OnnxAttribute, type OnnxModel, type OnnxNode, type OnnxValue } from './onnx-model.js';
 
 const SCHEMA = `
 syntax = "proto2";
@@ -32,6 +32,7 @@ message AttributeProto {
   optional string name = 1;
   optional float f = 2;
   optional int64 i = 3;
+  optional GraphProto g = 6;
   optional int32 type = 20;
 }
 message NodeProto {
@@ -61,6 +62,7 @@ message ModelProto {
 /** AttributeProto.AttributeType */
 const ATTRIBUTE_FLOAT = 1;
 const ATTRIBUTE_INT = 2;
+const ATTRIBUTE_GRAPH = 5;
 /** TensorProto.DataLocation */
 const LOCATION_EXTERNAL = 1;
 /** What onnxruntime-genai's builder writes: IR 10, ai.onnx 21, and Microsoft's operators. */
@@ -80,14 +82,7 @@ export function encodeModel(model: OnnxModel): Uint8Array {
     opset_import: OPSETS,
     graph: {
       name: 'main_graph',
-      node: model.nodes.map((node) => ({
-        input: node.inputs,
-        output: node.outputs,
-        name: node.name,
-        op_type: node.opType,
-        domain: node.domain,
-        attribute: Object.entries(node.attributes).map(([name, value]) => encodeAttribute(name, value)),
-      })),
+      node: model.nodes.map(encodeNode),
       initializer: [
         ...model.externalTensors.map((tensor) => ({
           name: tensor.name,
@@ -116,8 +111,23 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   return type.encode(message).finish();
 }
 
+function encodeNode(node: OnnxNode): object {
+  return {
+    input: node.inputs,
+    output: node.outputs,
+    name: node.name,
+    op_type: node.opType,
+    domain: node.domain,
+    attribute: Object.entries(node.attributes).map(([name, value]) => encodeAttribute(name, value)),
+  };
+}
+
 function encodeAttribute(name: string, value: OnnxAttribute): object {
-  return 'int' in value ? { name, type: ATTRIBUTE_INT, i: value.int } : { name, type: ATTRIBUTE_FLOAT, f: value.float };
+  if ('int' in value) return { name, type: ATTRIBUTE_INT, i: value.int };
+  if ('float' in value) return { name, type: ATTRIBUTE_FLOAT, f: value.float };
+  const { nodes, outputs } = value.graph;
+  const g = { name: value.graph.name, node: nodes.map(encodeNode), output: outputs.map(encodeValue) };
+  return { name, type: ATTRIBUTE_GRAPH, g };
 }
 
 function encodeValue(value: OnnxValue): object {

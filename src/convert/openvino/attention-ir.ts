@@ -1,6 +1,6 @@
 /** What surrounds attention in an IR graph: rotary embedding, the mask, the KV cache. It holds no weights. */
 import type { Attention, Rope } from '../decoder.js';
-import { inverseFrequencies } from '../rope.js';
+import { inverseFrequencies, wavelengths } from '../rope.js';
 import type { IrGraph, Value } from './ir-graph.js';
 
 /** Added to the scores of positions that are not attended to: the least finite f16, as optimum-intel has it. */
@@ -32,17 +32,45 @@ export interface Rotation {
   readonly rotarySize: number;
 }
 
-/** Angles position * frequency, once for all layers. */
-export function rotation(graph: IrGraph, positionIds: Value, { theta, rotarySize }: Rope): Rotation {
+/** Angles position * frequency, once for all layers, and magnitude times their cos and sin. */
+export function rotation(graph: IrGraph, positionIds: Value, rope: Rope): Rotation {
   const row = graph.operation('Unsqueeze', [positionIds, graph.i64(1)]);
   const positions = graph.operation('Convert', [row], { destination_type: 'f32' }, { type: 'f32' });
-  const frequencies = graph.f32([1, rotarySize / 2, 1], inverseFrequencies(theta, rotarySize));
+  const frequencies = ropeFrequencies(graph, positionIds, rope);
   const product = graph.operation('MatMul', [frequencies, positions], { transpose_a: false, transpose_b: false });
   const angles = graph.operation('Transpose', [product, graph.i32([0, 2, 1])]);
   const both = graph.operation('Concat', [angles, angles], { axis: -1 });
-  const of = (type: 'Cos' | 'Sin'): Value =>
-    graph.operation('Unsqueeze', [graph.operation(type, [both]), graph.i64(1)]);
-  return { cos: of('Cos'), sin: of('Sin'), rotarySize };
+  const of = (type: 'Cos' | 'Sin'): Value => {
+    const value = graph.operation(type, [both]);
+    const scaled =
+      rope.magnitude === 1
+        ? value
+        : graph.operation('Multiply', [value, graph.f32([1, 1, 1], [rope.magnitude])], NUMPY);
+    return graph.operation('Unsqueeze', [scaled, graph.i64(1)]);
+  };
+  return { cos: of('Cos'), sin: of('Sin'), rotarySize: rope.rotarySize };
+}
+
+/**
+ * f32 [1 or batch, rotarySize / 2, 1]. Longrope's are chosen by the highest position of the run, in the very operations
+ * of optimum-intel's export of transformers 5: NPUW finds them by their pattern (LongRopePatternPhi_v5) and the two
+ * tables that it computes in their place are right beyond the boundary too.
+ */
+function ropeFrequencies(graph: IrGraph, positionIds: Value, { theta, rotarySize, factors, beyond }: Rope): Value {
+  const half = rotarySize / 2;
+  if (beyond === null) return graph.f32([1, half, 1], inverseFrequencies(theta, rotarySize, factors));
+  const highest = graph.operation('ReduceMax', [positionIds, graph.i64([0, 1])], { keep_dims: false });
+  const length = graph.operation('Add', [highest, graph.i64(1)], NUMPY);
+  const isBeyond = graph.operation('Greater', [length, graph.i64(beyond.boundaryTokens)], NUMPY, { type: 'boolean' });
+  const long = graph.f32([half], beyond.factors);
+  const short = graph.f32([half], factors ?? Array<number>(half).fill(1));
+  const chosen = graph.operation('Select', [isBeyond, long, short], NUMPY, { type: 'f32' });
+  const scaled = graph.operation('Multiply', [chosen, graph.f32([half], wavelengths(theta, rotarySize))], NUMPY);
+  const frequencies = graph.operation('Power', [scaled, graph.f32([], [-1])], NUMPY);
+  const column = [0, 2].reduce((value, axis) => graph.operation('Unsqueeze', [value, graph.i64(axis)]), frequencies);
+  const batch = gather(graph, shapeOf(graph, positionIds), graph.i64([0]), graph.i64(0));
+  const shape = graph.operation('Concat', [batch, graph.i64([half]), graph.i64([1])], { axis: 0 });
+  return graph.operation('Broadcast', [column, shape], { mode: 'bidirectional' }, { version: 'opset3' });
 }
 
 /** x cos + rotateHalf(x) sin on the first rotarySize elements of each head; x is f32 [batch, heads, length, headSize]. */

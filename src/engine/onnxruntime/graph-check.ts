@@ -8,7 +8,7 @@ import type { ModelOutline } from './model-outline.js';
 /**
  * The operators of decoders as aipc, onnxruntime-genai's model builder and Olive write them (builders/base.py,
  * make_*). Those that make much out of nothing (Expand, ConstantOfShape, Range), run others (Loop) or bring their own
- * code are not among them.
+ * code are not among them. An If chooses between two rotary tables (rope-switch.ts).
  */
 const DECODER_OPERATORS: readonly string[] = [
   ...['Add', 'BiasGelu', 'Cast', 'Clip', 'Concat', 'Constant', 'DequantizeLinear', 'Div', 'DynamicQuantizeLinear'],
@@ -42,14 +42,6 @@ export function sharesKv({ operators }: Pick<ModelOutline, 'operators'>): boolea
 /** Throws MODEL_FEATURE_UNSUPPORTED for what aipc does not run. */
 export function refuseUnsupported(file: string, outline: ModelOutline): void {
   const { operators, hasNestedGraphs } = outline;
-  if (operators.has('If')) {
-    throw new UnsupportedError(
-      'MODEL_FEATURE_UNSUPPORTED',
-      `${file} chooses between two rotary tables by the length of the sequence (longrope), ` +
-        'which this engine does not run yet. Use a model with a 4k context.',
-      { details: { file } },
-    );
-  }
   const known = sharesKv(outline) ? WITH_SHARED_KV : WITH_PLAIN_ATTENTION;
   const others = [...operators].filter((operator) => !known.has(operator));
   if (others.length > 0 || hasNestedGraphs) {

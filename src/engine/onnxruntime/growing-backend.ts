@@ -8,6 +8,7 @@ import type { EngineBackend, RunSequence, SlotCache } from '../engine-core.js';
 import type { EngineInfo, EngineLimits } from '../engine.js';
 import { widenFloat16 } from '../float16.js';
 import { requireMemory } from '../memory.js';
+import { requireRegimeOfRun } from '../run-plan.js';
 import { takePointer, type OrtApi, type Pointer } from './c-api.js';
 import type { DecoderIo } from './decoder-io.js';
 import { LogitsChoice } from './logits-choice.js';
@@ -133,6 +134,7 @@ export class GrowingBackend implements EngineBackend<GrowingCache> {
   }
 
   async #runOne(sequence: Sequence): Promise<void> {
+    requireRegimeOfRun(this.limits, sequence);
     const { cache, pastTokens, tokens } = sequence;
     const total = pastTokens + tokens.length;
     await cache.tensors.cut(pastTokens);

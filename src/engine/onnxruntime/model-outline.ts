@@ -15,8 +15,9 @@ import { ProtoReader, type Field } from './proto-reader.js';
 export interface ModelOutline {
   /** TensorProto.DataType of each graph input. */
   readonly inputTypes: ReadonlyMap<string, number>;
+  /** Those in the branches of an If too. */
   readonly operators: ReadonlySet<string>;
-  /** Whether an operator has graphs of its own (If, Loop, Scan). */
+  /** Whether another operator than If has graphs of its own (Loop, Scan), or a branch has. */
   readonly hasNestedGraphs: boolean;
   /** The model file and each external file, once. */
   readonly fileBytes: number;
@@ -49,7 +50,7 @@ export async function readModelOutline(modelFile: string): Promise<ModelOutline>
       for await (const entry of reader.fields(field.start, field.end)) {
         if (entry.number === 1) {
           const node = await readNode(reader, entry);
-          operators.add(node.operator);
+          for (const operator of node.operators) operators.add(operator);
           hasNestedGraphs ||= node.hasGraphs;
           for (const tensor of node.tensors) addWeight(tensor);
         } else if (entry.number === 5) {
@@ -82,15 +83,17 @@ async function openModel(file: string): Promise<FileHandle> {
 }
 
 interface OutlineNode {
-  readonly operator: string;
+  /** Its own, and those of its branches. */
+  readonly operators: readonly string[];
   readonly hasGraphs: boolean;
-  /** Of its attributes. */
+  /** Of its attributes, and in its branches. */
   readonly tensors: readonly OutlineTensor[];
 }
 
-async function readNode(reader: ProtoReader, node: Field): Promise<OutlineNode> {
+/** `isBranch`: the node is in a graph of another node. */
+async function readNode(reader: ProtoReader, node: Field, isBranch = false): Promise<OutlineNode> {
   let operator: string | undefined;
-  let hasGraphs = false;
+  const graphs: Field[] = [];
   const tensors: OutlineTensor[] = [];
   for await (const field of reader.fields(node.start, node.end)) {
     if (field.number === 4) operator = await reader.text(field); // NodeProto.op_type
@@ -99,12 +102,27 @@ async function readNode(reader: ProtoReader, node: Field): Promise<OutlineNode> 
       if (part.number === 5 || part.number === 10)
         tensors.push(await readTensor(reader, part)); // t, tensors
       else if (part.number === 6 || part.number === 11)
-        hasGraphs = true; // g, graphs
+        graphs.push(part); // g, graphs
       else if (part.number === 22 || part.number === 23) throw unsupported(reader.file, 'sparse weights');
     }
   }
   if (operator === undefined) throw reader.malformed(`a node without an operator at byte ${node.start}`);
-  return { operator, hasGraphs, tensors };
+  const operators = [operator];
+  if (graphs.length === 0) return { operators, hasGraphs: false, tensors };
+  if (operator !== 'If' || isBranch) return { operators, hasGraphs: true, tensors };
+  let hasGraphs = false;
+  for (const graph of graphs) {
+    for await (const entry of reader.fields(graph.start, graph.end)) {
+      if (entry.number === 15) throw unsupported(reader.file, 'sparse weights');
+      if (entry.number === 5) tensors.push(await readTensor(reader, entry)); // initializer
+      if (entry.number !== 1) continue;
+      const inner = await readNode(reader, entry, true);
+      operators.push(...inner.operators);
+      tensors.push(...inner.tensors);
+      hasGraphs ||= inner.hasGraphs;
+    }
+  }
+  return { operators, hasGraphs, tensors };
 }
 
 function unsupported(file: string, feature: string): UnsupportedError {

@@ -7,6 +7,7 @@ import { EngineError } from '../../errors.js';
 import type { EngineBackend, RunSequence, SlotCache } from '../engine-core.js';
 import type { EngineInfo, EngineLimits } from '../engine.js';
 import { widenFloat16 } from '../float16.js';
+import { requireRegimeOfRun, ropeRegimeRange } from '../run-plan.js';
 import { takePointer, type OrtApi, type Pointer } from './c-api.js';
 import type { DecoderIo } from './decoder-io.js';
 import { DeviceKv } from './device-kv.js';
@@ -74,6 +75,8 @@ export interface BackendParts {
   readonly io: DecoderIo;
   readonly info: EngineInfo;
   readonly limits: EngineLimits;
+  /** Whether the graph takes the rope regime from the positions of a run, not from the width of its mask. */
+  readonly regimeByPositions: boolean;
   /** Where the KV cache is to lie; undefined: in plain memory, where the provider computes. */
   readonly deviceMemory?: { readonly name: string; readonly deviceId: number } | undefined;
 }
@@ -85,6 +88,7 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
   readonly #api: OrtApi;
   readonly #session: Pointer;
   readonly #io: DecoderIo;
+  readonly #regimeByPositions: boolean;
   readonly #runOptions: Pointer;
   readonly #kv: KvMemory;
   /** Index: row of the KV memory. */
@@ -100,12 +104,13 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
   #mask = integers(0);
   #logits: Float32Array | Uint16Array;
 
-  constructor({ api, session, io, info, limits, deviceMemory }: BackendParts) {
+  constructor({ api, session, io, info, limits, regimeByPositions, deviceMemory }: BackendParts) {
     this.#api = api;
     this.#session = session;
     this.#io = io;
     this.info = info;
     this.limits = limits;
+    this.#regimeByPositions = regimeByPositions;
     const shape = { layers: io.layers.length, kvHeads: io.kvHeads, headSize: io.headSize, type: io.kvType };
     this.#kv =
       deviceMemory === undefined
@@ -145,6 +150,7 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
   }
 
   async run(sequences: readonly Sequence[]): Promise<void> {
+    if (this.#regimeByPositions) for (const sequence of sequences) requireRegimeOfRun(this.limits, sequence);
     this.#isInterrupted = false;
     this.#api.RunOptionsUnsetTerminate(this.#runOptions);
     this.#isRunning = true;
@@ -177,7 +183,7 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
 
   /**
    * Groups one-token steps into ranges of neighbouring rows. An idle row in a range gets a meaningless token behind
-   * its last one, so a row that is full to the end of the context cannot be in one.
+   * its last one, so a row that is full to the end of the context, or of the run's rope regime, cannot be in one.
    */
   #rowRanges(sequences: readonly Sequence[]): RowRange[] {
     const ranges: { firstRow: number; sequences: (Sequence | undefined)[] }[] = [];
@@ -187,7 +193,7 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
       const gapStart = range === undefined ? 0 : range.firstRow + range.sequences.length;
       const hasFullRow = this.#caches
         .slice(gapStart, row)
-        .some((cache) => (cache?.occupied ?? 0) >= this.limits.contextTokens);
+        .some((cache) => (cache?.occupied ?? 0) >= ropeRegimeRange(this.limits, sequence.finalLength).longest);
       if (range === undefined || row - gapStart > MAX_IDLE_ROWS_BETWEEN || hasFullRow) {
         ranges.push({ firstRow: row, sequences: [sequence] });
       } else {
@@ -205,22 +211,32 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
     const totals = sequences.map((sequence, i) =>
       sequence === undefined ? this.#occupied(firstRow + i) + 1 : sequence.pastTokens + rowTokens,
     );
+    const maskWidth = Math.max(...totals, this.#leastMaskWidth(sequences));
     const positions = sequences.map((sequence, i) =>
       Math.max(totals[i] ?? 0, Math.min(sequence?.finalLength ?? 0, sequence?.cache.capacityTokens ?? 0)),
     );
     await this.#kv.reserve(
-      { firstRow, rows, positions: Math.max(...positions) },
+      { firstRow, rows, positions: Math.max(...positions, maskWidth) },
       this.#capacities(),
       this.#caches.map((cache) => cache?.occupied ?? 0),
     );
     const binding = this.#bindingFor(firstRow, rows);
-    const logitsRows = this.#bindTensors(binding, sequences, totals, rowTokens);
+    const logitsRows = this.#bindTensors(binding, sequences, totals, maskWidth, rowTokens);
     if (this.#isInterrupted) throw new EngineError('RUNTIME_FAILED', 'The run was interrupted.');
     await this.#api.async.runWithBinding(this.#session, this.#runOptions, binding.pointer);
     binding.countTransfers();
     for (const [i, sequence] of sequences.entries()) {
       if (sequence !== undefined) this.#takeLogits(sequence, i * logitsRows + logitsRows - sequence.logitsRows);
     }
+  }
+
+  /**
+   * A longrope graph takes the long factors where the mask is wider than the boundary, so the runs of a sequence that
+   * will be as long get such a mask from the first on, with zeros behind their tokens.
+   */
+  #leastMaskWidth(sequences: RowRange['sequences']): number {
+    const finalLength = Math.max(...sequences.map((sequence) => sequence?.finalLength ?? 0));
+    return ropeRegimeRange(this.limits, finalLength).shortest;
   }
 
   #occupied(row: number): number {
@@ -232,6 +248,7 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
     binding: RunBinding,
     sequences: readonly (Sequence | undefined)[],
     totals: readonly number[],
+    maskWidth: number,
     rowTokens: number,
   ): number {
     const io = this.#io;
@@ -244,10 +261,10 @@ export class OnnxRuntimeBackend implements EngineBackend<RowCache> {
     }
     binding.bindInput(io.inputIds, this.#tokens, [rows, rowTokens]);
     if (io.positionIds !== undefined) binding.bindInput(io.positionIds, this.#positions, [rows, rowTokens]);
-    const width = Math.max(...totals);
-    binding.bindInput(io.attentionMask, rows === 1 ? this.#onesFor(width) : this.#batchMask(totals, width), [
+    const isFull = rows === 1 && totals[0] === maskWidth;
+    binding.bindInput(io.attentionMask, isFull ? this.#onesFor(maskWidth) : this.#batchMask(totals, maskWidth), [
       rows,
-      width,
+      maskWidth,
     ]);
     const wantedRows = Math.max(...sequences.map((sequence) => sequence?.logitsRows ?? 0));
     const logitsRows = this.#logitsChoice.bind(binding, rowTokens, wantedRows);

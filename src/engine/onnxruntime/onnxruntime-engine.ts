@@ -21,6 +21,7 @@ import { readOnnxFolder } from './onnx-folder.js';
 import { readModelOutline, type ModelOutline } from './model-outline.js';
 import { OnnxRuntimeBackend } from './onnxruntime-backend.js';
 import { PROVIDER_PROFILES, PROVIDERS, type ProviderName, type ProviderProfile } from './providers.js';
+import { readRopeSwitch, type RopeSwitch } from './rope-switch.js';
 import { createSessionOptions, MAX_THREADS, resolveSessionOptions, type SessionOptions } from './session-options.js';
 
 export interface OnnxRuntimeEngineOptions {
@@ -130,6 +131,7 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   onProgress?.({ phase: 'check', modelBytes: outline.fileBytes });
   refuseUnsupported(config.modelFile, outline);
   if (!sharesKv(outline)) refuseOffCpu(config.modelFile, resolved.profile);
+  const ropeSwitch = await readRopeSwitch(config.modelFile);
   if (resolved.profile.device === 'cpu') requireMemoryFor(config, outline, resolved.contextTokens);
   const api = await loadOrtApi();
   onProgress?.({ phase: 'load', modelBytes: outline.fileBytes });
@@ -143,13 +145,15 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   try {
     const io = readDecoderIo(api, session, config);
     const { memoryName } = resolved.profile;
-    const parts = { api, session, io, info: infoOf(api, io, resolved), limits: limitsOf(io, resolved) };
+    const limits = limitsOf(io, resolved, outline, ropeSwitch);
+    const parts = { api, session, io, info: infoOf(api, io, resolved), limits };
     if (!sharesKv(outline)) {
       return createEngine(new GrowingBackend({ ...parts, limits: { ...parts.limits, maxBatch: 1 } }));
     }
     return createEngine(
       new OnnxRuntimeBackend({
         ...parts,
+        regimeByPositions: ropeSwitch?.by === 'positions',
         deviceMemory: memoryName === undefined ? undefined : { name: memoryName, deviceId: memoryDeviceId(resolved) },
       }),
     );
@@ -254,10 +258,23 @@ function infoOf(api: OrtApi, io: DecoderIo, { profile, device: { index } }: Reso
   };
 }
 
+/**
+ * Whether a run's own tokens decide on its rope factors, so that a long prompt must be one run. Where past and present are
+ * the same memory, the mask may be wider than the tokens and decides ahead of them.
+ */
+function isRegimeByRun(outline: ModelOutline, ropeSwitch: RopeSwitch | undefined): boolean {
+  return ropeSwitch !== undefined && (ropeSwitch.by === 'positions' || !sharesKv(outline));
+}
+
 function limitsOf(
   io: DecoderIo,
   { profile, contextTokens, maxSlots, prefillChunkTokens }: ResolvedOptions,
+  outline: ModelOutline,
+  ropeSwitch: RopeSwitch | undefined,
 ): EngineLimits {
+  const switches = ropeSwitch !== undefined && ropeSwitch.boundaryTokens < contextTokens;
+  const isByRun = switches && isRegimeByRun(outline, ropeSwitch);
+  const isWhole = profile.prefill === 'whole' || isByRun;
   return {
     contextTokens,
     maxSlots,
@@ -265,10 +282,10 @@ function limitsOf(
     minFirstTokens: 1,
     maxPromptTokens: contextTokens,
     maxAppendTokens: profile.maxAppendTokens === 'context' ? contextTokens : profile.maxAppendTokens,
-    prefillChunkTokens: profile.prefill === 'whole' ? contextTokens : prefillChunkTokens,
+    prefillChunkTokens: isWhole ? contextTokens : prefillChunkTokens,
     rewind: 'exact',
     logits: io.logitsRows === 'last' ? 'last' : 'any',
-    ropeBoundaries: [],
+    ropeBoundaries: switches ? [ropeSwitch.boundaryTokens] : [],
     abort: 'inside-run',
   };
 }

@@ -94,6 +94,13 @@ export class ProtoReader {
     return this.#window.toString('utf8', start - this.#windowStart, end - this.#windowStart);
   }
 
+  /** A copy. */
+  async bytes({ start, end }: Field): Promise<Buffer> {
+    if (end - start > MAX_STRING_BYTES) throw this.malformed(`${end - start} bytes at byte ${start}`);
+    await this.#fill(start, end - start);
+    return Buffer.from(this.#window.subarray(start - this.#windowStart, end - this.#windowStart));
+  }
+
   /** The numbers of a repeated field of varints: one of them, or all, packed. A negative one is beyond 2^63. */
   async integers(field: Field, maxCount: number): Promise<number[]> {
     if (field.isVarint) return [field.value];

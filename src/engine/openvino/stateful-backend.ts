@@ -4,13 +4,17 @@
  *
  * The C API gives no hold on a state: it grows by what a run appends and goes with its request. So an emptied slot gets
  * a new request, and tokens that a rewind drops stay where they are, hidden by zeros in the attention mask.
+ *
+ * A longrope graph takes the factors that the highest position of a run asks for. The runs of a long prompt that end
+ * below the boundary get one token more, a marker, at the first position beyond it: it comes last, so that no token sees
+ * it, and is hidden afterwards like a dropped one.
  */
-import { EngineError, OptionError } from '../../errors.js';
+import { EngineError } from '../../errors.js';
 import type { EngineBackend, RunSequence, SlotCache } from '../engine-core.js';
 import type { EngineInfo, EngineLimits } from '../engine.js';
 import { requireMemory } from '../memory.js';
 import { returnFreedMemory } from '../native-library.js';
-import { ropeRegime } from '../run-plan.js';
+import { requireRegimeOfRun, ropeRegime, ropeRegimeRange } from '../run-plan.js';
 import type { OvApi, Pointer } from './c-api.js';
 import { INPUT, OUTPUT_LOGITS, type DecoderInputs } from './decoder-inputs.js';
 import { InferRequest } from './infer-request.js';
@@ -27,10 +31,13 @@ class RequestCache implements SlotCache {
   readonly capacityTokens: number;
   readonly #backend: StatefulBackend;
   #request: InferRequest | undefined;
-  #occupied = 0;
-  /** Of the occupied positions, those not hidden. */
+  /** Positions that the state holds. */
+  #held = 0;
+  /** Of them, markers. */
+  #markers = 0;
+  /** Of them, those not hidden. */
   #valid = 0;
-  /** i64 [occupied], 0 where a position is hidden; undefined while none is. */
+  /** i64 [held], 0 where a position is hidden; undefined while none is. */
   #mask: BigInt64Array | undefined;
   #isLost = false;
 
@@ -39,24 +46,33 @@ class RequestCache implements SlotCache {
     this.capacityTokens = capacityTokens;
   }
 
+  /** Markers do not count: they take nothing from the slot's capacity. */
   get occupied(): number {
-    return this.#occupied;
+    return this.#held - this.#markers;
   }
 
-  /** The request to run `count` more tokens with. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** The request to run more tokens with. */
   request(): InferRequest {
     this.#request ??= this.#backend.openRequest();
     return this.#request;
   }
 
-  /** i64 [occupied + count]: the mask of a run that appends `count` tokens. */
-  maskOf(count: number, ones: BigInt64Array): BigInt64Array {
-    if (this.#mask === undefined) return ones;
-    return this.#mask.fill(1n, this.#occupied, this.#occupied + count);
+  /** i64 [held + count + markers]: the mask of a run that appends `count` tokens and so many markers. */
+  maskOf(count: number, markers: number, ones: BigInt64Array): BigInt64Array {
+    if (this.#mask === undefined && markers === 0) return ones;
+    const end = this.#held + count;
+    return this.#reserveMask(end + markers)
+      .fill(1n, this.#held, end)
+      .fill(0n, end, end + markers);
   }
 
-  append(count: number): void {
-    this.#occupied += count;
+  append(count: number, markers: number): void {
+    this.#held += count + markers;
+    this.#markers += markers;
     this.#valid += count;
   }
 
@@ -73,10 +89,10 @@ class RequestCache implements SlotCache {
     if (this.#isLost) return false;
     if (length === this.#valid) return true;
     if (this.#backend.limits.rewind === 'none') return false;
-    this.#mask ??= integers(this.capacityTokens).fill(1n, 0, this.#occupied);
-    for (let at = this.#occupied - 1; this.#valid > length; at -= 1) {
-      if (this.#mask[at] === 0n) continue;
-      this.#mask[at] = 0n;
+    const mask = this.#reserveMask(this.#held);
+    for (let at = this.#held - 1; this.#valid > length; at -= 1) {
+      if (mask[at] === 0n) continue;
+      mask[at] = 0n;
       this.#valid -= 1;
     }
     return true;
@@ -93,11 +109,22 @@ class RequestCache implements SlotCache {
     return this.clear();
   }
 
+  #reserveMask(count: number): BigInt64Array {
+    if (this.#mask === undefined || this.#mask.length < count) {
+      const grown = integers(Math.max(count, this.capacityTokens, 2 * (this.#mask?.length ?? 0)));
+      if (this.#mask === undefined) grown.fill(1n, 0, this.#held);
+      else grown.set(this.#mask);
+      this.#mask = grown;
+    }
+    return this.#mask;
+  }
+
   #empty(): void {
     this.#request?.free();
     this.#request = undefined;
     this.#mask = undefined;
-    this.#occupied = 0;
+    this.#held = 0;
+    this.#markers = 0;
     this.#valid = 0;
     this.#isLost = false;
   }
@@ -114,6 +141,8 @@ export interface StatefulBackendParts {
   readonly limits: EngineLimits;
   /** Of the host's memory; 0 where the device has its own. */
   readonly kvBytesPerToken: number;
+  /** Whether runs below a rope boundary can have a marker beyond it; else a prompt that crosses one must be one run. */
+  readonly canMark: boolean;
 }
 
 export class StatefulBackend implements EngineBackend<RequestCache> {
@@ -135,8 +164,8 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
     this.#parts = parts;
     this.info = parts.info;
     this.limits = parts.limits;
-    this.#tokens = integers(this.limits.prefillChunkTokens);
-    this.#positions = integers(this.limits.prefillChunkTokens);
+    this.#tokens = integers(this.limits.prefillChunkTokens + 1);
+    this.#positions = integers(this.limits.prefillChunkTokens + 1);
   }
 
   openCache(capacityTokens: number): Promise<RequestCache> {
@@ -187,10 +216,10 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
 
   async #runOne(sequence: Sequence): Promise<void> {
     this.#refuseAfterFailure();
-    this.#refuseOtherRegime(sequence);
+    const markers = this.#markersFor(sequence);
     const { cache, tokens } = sequence;
     const request = cache.request();
-    const rows = this.#bind(request, sequence);
+    const rows = this.#bind(request, sequence, markers);
     try {
       await request.infer();
     } catch (error) {
@@ -198,28 +227,28 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
       cache.lose();
       throw error;
     }
-    cache.append(tokens.length);
-    this.#takeLogits(sequence, rows);
+    cache.append(tokens.length, markers);
+    this.#takeLogits(sequence, rows, markers);
   }
 
   /** Returns how many rows of logits the run computes. */
-  #bind(request: InferRequest, { cache, pastTokens, tokens, logits, logitsRows }: Sequence): number {
+  #bind(request: InferRequest, sequence: Sequence, markers: number): number {
+    const { cache, pastTokens, tokens, logits, logitsRows, finalLength } = sequence;
     const { inputs } = this.#parts;
-    const count = tokens.length;
+    const count = tokens.length + markers;
     for (let at = 0; at < count; at += 1) {
       this.#tokens[at] = BigInt(tokens[at] ?? 0);
       this.#positions[at] = BigInt(pastTokens + at);
     }
+    if (markers > 0) this.#positions[count - 1] = BigInt(ropeRegimeRange(this.limits, finalLength).shortest - 1);
+    const width = cache.held + count;
     request.bind(INPUT.inputIds, this.#tokens, [1, count]);
-    request.bind(INPUT.attentionMask, cache.maskOf(count, this.#onesFor(cache.occupied + count)), [
-      1,
-      cache.occupied + count,
-    ]);
+    request.bind(INPUT.attentionMask, cache.maskOf(tokens.length, markers, this.#onesFor(width)), [1, width]);
     if (inputs.hasPositionIds) request.bind(INPUT.positionIds, this.#positions, [1, count]);
     if (inputs.hasBeamIdx) request.bind(INPUT.beamIdx, this.#beams, [1]);
     let rows = count;
     if (inputs.hasLogitsFirstRow) {
-      rows = Math.max(1, logitsRows);
+      rows = logitsRows === 0 ? 1 : logitsRows + markers;
       this.#firstLogitsRow[0] = BigInt(count - rows);
       request.bind(INPUT.logitsFirstRow, this.#firstLogitsRow, [1]);
     }
@@ -243,10 +272,11 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
     return this.#logits;
   }
 
-  #takeLogits({ logits, logitsRows }: Sequence, rows: number): void {
+  #takeLogits({ logits, logitsRows }: Sequence, rows: number, markers: number): void {
     if (rows === logitsRows) return;
     const { vocabularySize } = this.info;
-    logits.set(this.#logits.subarray((rows - logitsRows) * vocabularySize, rows * vocabularySize));
+    const end = rows - markers;
+    if (logitsRows > 0) logits.set(this.#logits.subarray((end - logitsRows) * vocabularySize, end * vocabularySize));
   }
 
   /** All requests share the compiled graph, which keeps half-changed shapes when a run fails in its midst. */
@@ -260,14 +290,10 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
     );
   }
 
-  /** The graph chooses the rope factors by the highest position of the run, so a run must reach beyond the boundary. */
-  #refuseOtherRegime({ pastTokens, tokens, finalLength }: Sequence): void {
-    if (ropeRegime(this.limits, pastTokens + tokens.length) === ropeRegime(this.limits, finalLength)) return;
-    throw new OptionError(
-      'OPTION_INVALID',
-      `This model changes its rope factors at ${this.limits.ropeBoundaries.join(', ')} tokens: give a prompt of ` +
-        `${finalLength} tokens in one step.`,
-      { details: { finalLength, ropeBoundaries: this.limits.ropeBoundaries } },
-    );
+  /** How many markers the run needs to be in the rope regime of its sequence: 0 or 1. Throws OPTION_INVALID. */
+  #markersFor(sequence: Sequence): number {
+    const { pastTokens, tokens, finalLength } = sequence;
+    if (!this.#parts.canMark) requireRegimeOfRun(this.limits, sequence);
+    return ropeRegime(this.limits, pastTokens + tokens.length) === ropeRegime(this.limits, finalLength) ? 0 : 1;
   }
 }

@@ -24,7 +24,8 @@ const MAX_PREFILL_CHUNK_TOKENS = 4096;
 /** Throws OPTION_INVALID, and for graphs that are no decoder TENSOR_MISSING, DTYPE_*, MODEL_FEATURE_UNSUPPORTED. */
 export function planStateful(request: PlanRequest): DevicePlan {
   const inputs = checkDecoderInputs(request.outline);
-  const limits = resolveLimits(request, inputs);
+  const canMark = canMarkRegime(request, inputs);
+  const limits = resolveLimits(request, inputs, canMark);
   const profile = DEVICE_PROFILES[deviceKind(request.device)];
   return {
     properties: {
@@ -42,14 +43,19 @@ export function planStateful(request: PlanRequest): DevicePlan {
     createEngine: async ({ api, compiledModel, info }) => {
       // A GPU keeps the cache in its own memory, or pages it in from ours as it grows.
       const kvBytesPerToken = request.device === 'CPU' ? kvBytes(request.outline, info.kvDtype) : 0;
-      const backend = new StatefulBackend({ api, compiledModel, inputs, info, limits, kvBytesPerToken });
+      const backend = new StatefulBackend({ api, compiledModel, inputs, info, limits, kvBytesPerToken, canMark });
       await backend.warmUp();
       return createEngine(backend);
     },
   };
 }
 
-function resolveLimits({ where, sizes, config }: PlanRequest, inputs: DecoderInputs): EngineLimits {
+/** A marker counts in a sliding window like a hidden position, and a graph that counts positions itself places it wrong. */
+function canMarkRegime({ config }: PlanRequest, inputs: DecoderInputs): boolean {
+  return inputs.hasPositionIds && (config.slidingWindowTokens ?? Infinity) >= config.contextTokens;
+}
+
+function resolveLimits({ where, sizes, config }: PlanRequest, inputs: DecoderInputs, canMark: boolean): EngineLimits {
   const count = (option: string, value: number | undefined, fallback: number, max: number): number =>
     value === undefined ? fallback : checkNumber(where, option, value, { min: 1, max, integer: true });
   const contextTokens = count('contextTokens', sizes.contextTokens, config.contextTokens, config.contextTokens);
@@ -69,8 +75,8 @@ function resolveLimits({ where, sizes, config }: PlanRequest, inputs: DecoderInp
     minFirstTokens: 1,
     maxPromptTokens: contextTokens,
     maxAppendTokens: contextTokens,
-    // The graph takes the rope factors from the positions of one run: a long prompt must be one.
-    prefillChunkTokens: ropeBoundaries.length > 0 ? contextTokens : Math.min(contextTokens, chunkTokens),
+    // The graph takes the rope factors from the positions of one run: without markers a long prompt must be one.
+    prefillChunkTokens: ropeBoundaries.length > 0 && !canMark ? contextTokens : Math.min(contextTokens, chunkTokens),
     rewind: isWindowed || !inputs.hasPositionIds ? 'none' : 'masked',
     logits: 'any',
     ropeBoundaries,
