@@ -4,7 +4,7 @@
  * argv and exit codes in cli/ alone.
  */
 const siblings =
-  'weights|convert|engine|tokenizer|chat|sampling|generation|models|devices|download|hub|inventory|setup|load|bench|verify';
+  'weights|convert|engine|tokenizer|chat|sampling|generation|models|devices|download|hub|inventory|setup|load|bench|verify|machine|doctor';
 const only = (name, allowed) => ({
   name: `${name}-imports`,
   severity: 'error',
@@ -29,6 +29,7 @@ module.exports = {
     only('verify', ['model']),
     only('bench', ['model', 'models', 'convert', 'devices', 'load', 'sampling']),
     only('convert', ['weights']),
+    only('machine', ['devices', 'engine']),
     only('download', []),
     only('hub', ['download']),
     only('setup', ['download', 'engine']),
