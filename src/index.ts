@@ -28,6 +28,19 @@ export type {
   MachineMemory,
 } from './devices/device.js';
 export type { Measurement } from './devices/measurement.js';
+export { recommend } from './devices/recommend.js';
+export type {
+  DeviceSelection,
+  ModelFacts,
+  Recommendation,
+  Recommendations,
+  RecommendRequest,
+  Rejection,
+} from './devices/recommend.js';
+export type { Preference } from './devices/recommendation-rules.js';
+export { diagnose, type DiagnoseOptions, type Diagnosis, type DoctorCheck } from './doctor/diagnose.js';
+export { detectDevices, type DetectDevicesOptions, type DetectedDevices } from './machine/detect-devices.js';
+export { recommendDevices, type RecommendDevicesOptions } from './model/choose-device.js';
 export type { DrivenDevice, ProviderName, ProviderStatus } from './devices/provider.js';
 export { benchModel } from './bench/bench.js';
 export type { BenchOptions } from './bench/bench-options.js';

@@ -5,6 +5,8 @@ import { Command, CommanderError } from 'commander';
 import { describeError, exitCodeOf, exitCodes } from './exit.js';
 import { benchCommand } from './bench-command.js';
 import { cacheCommand } from './cache-command.js';
+import { devicesCommand } from './devices-command.js';
+import { doctorCommand } from './doctor-command.js';
 import { exportCommand } from './export-command.js';
 import { watchInterrupts } from './interrupt.js';
 import { listCommand } from './list-command.js';
@@ -30,6 +32,8 @@ const program = new Command('aipc')
   .addCommand(benchCommand(interrupt.signal))
   .addCommand(topCommand(interrupt.signal))
   .addCommand(verifyCommand(interrupt.signal))
+  .addCommand(devicesCommand(interrupt.signal))
+  .addCommand(doctorCommand(interrupt.signal))
   .addCommand(pullCommand(interrupt.signal))
   .addCommand(listCommand())
   .addCommand(showCommand(interrupt.signal))

@@ -4,9 +4,11 @@ import { loadModel } from '../model/load-model.js';
 import type { LoadModelOptions } from '../model/load-options.js';
 import type { GenerateOptions, GenerationInput } from '../model/result.js';
 import type { Model } from '../model/model.js';
+import { PREFERENCES, type Preference } from '../devices/recommendation-rules.js';
 import { catalogue } from '../models/catalogue.js';
 import { answerOnce, type OutputMode } from './answer.js';
 import { converse } from './conversation.js';
+import { estimateTokens, formatSelection } from './device-choice.js';
 import { CliUsageError } from './exit.js';
 import { collect, collectKeyValue, collectKeyValueOrJson, parseDecimal, parseInteger } from './parse.js';
 import { ProgressLine } from './progress-line.js';
@@ -29,6 +31,7 @@ interface RunFlags {
   doSample: boolean;
   device: string;
   provider: string;
+  prefer?: Preference;
   weightFormat?: LoadModelOptions['weightFormat'];
   contextTokens?: number;
   threads?: number;
@@ -69,6 +72,7 @@ export function runCommand(signal: AbortSignal): Command {
     .option('--no-do-sample', 'greedy, whatever the sampling options say')
     .option('--device <device>', 'the hardware: auto, cpu, gpu, gpu.N, npu', 'auto')
     .option('--provider <provider>', 'the software way to it: auto, cpu (ONNX Runtime), openvino', 'auto')
+    .addOption(new Option('--prefer <what>', 'what --device auto goes by').choices(PREFERENCES))
     .addOption(new Option('--weight-format <format>', 'where aipc converts').choices(['int4', 'int8', 'fp16', 'fp32']))
     .option('--context-tokens <n>', 'most tokens of prompt and answer together', parseInteger)
     .option('--threads <n>', 'CPU threads', parseInteger)
@@ -106,7 +110,7 @@ async function run(
   const given = await readPrompt(prompt, flags.promptFile);
   if (given === null && flags.raw === true) throw new CliUsageError('--raw needs a prompt.');
   const options = generateOptions(flags, signal);
-  const model = await load(reference, flags, signal);
+  const model = await load(reference, flags, given, signal);
   try {
     if (model.notice !== null) process.stderr.write(`${model.notice}\n`);
     if (model.execution.emulated) {
@@ -130,7 +134,7 @@ async function run(
   signal.throwIfAborted();
 }
 
-async function load(reference: string, flags: RunFlags, signal: AbortSignal): Promise<Model> {
+async function load(reference: string, flags: RunFlags, prompt: string | null, signal: AbortSignal): Promise<Model> {
   const progress = new ProgressLine();
   try {
     return await loadModel(reference, {
@@ -145,6 +149,9 @@ async function load(reference: string, flags: RunFlags, signal: AbortSignal): Pr
       ...(flags.minResponseTokens === undefined ? {} : { minResponseTokens: flags.minResponseTokens }),
       ...(flags.allowUnsupported === undefined ? {} : { allowUnsupported: true }),
       ...(flags.revision === undefined ? {} : { revision: flags.revision }),
+      ...(flags.prefer === undefined ? {} : { prefer: flags.prefer }),
+      ...(prompt === null || prompt === '' ? {} : { promptTokens: estimateTokens(prompt) }),
+      onDeviceChoice: (selection) => process.stderr.write(formatSelection(selection)),
       download: flags.offline === true ? 'never' : 'if-missing',
       maxSlots: 1, // one answer or one conversation
       onProgress: progress.update,

@@ -9,6 +9,7 @@ import { Scheduler } from '../generation/scheduler.js';
 import { checkChoice, refuseUnknownKeys } from '../options.js';
 import { loadTokenizer } from '../tokenizer/load-tokenizer.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { resolveDevice } from './choose-device.js';
 import { LOAD_MODEL_KEYS, type LoadModelOptions } from './load-options.js';
 import { Model } from './model.js';
 import { onnxRuntimeModels } from './onnxruntime-model.js';
@@ -24,11 +25,12 @@ import { prepareModel } from './prepare-model.js';
  *   SOURCE_UNREACHABLE, ACCESS_DENIED, CHECKSUM_MISMATCH, MEMORY_INSUFFICIENT, DISK_INSUFFICIENT, DEVICE_NOT_FOUND,
  *   RUNTIME_*, or the signal's reason
  */
-export async function loadModel(reference: string, options: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(reference: string, given: LoadModelOptions = {}): Promise<Model> {
   const startedMs = performance.now();
-  refuseUnknownKeys('loadModel', options, LOAD_MODEL_KEYS);
-  const device = options.device ?? 'auto';
-  const download = checkChoice('loadModel', 'download', options.download ?? 'if-missing', ['never', 'if-missing']);
+  refuseUnknownKeys('loadModel', given, LOAD_MODEL_KEYS);
+  const device = given.device ?? 'auto';
+  const download = checkChoice('loadModel', 'download', given.download ?? 'if-missing', ['never', 'if-missing']);
+  const { options, deviceId } = await resolveDevice(reference, given, download);
   const { onProgress } = options;
   const { resolved, target, folder } = await prepareModel(reference, options, download);
   onProgress?.({ phase: 'load', label: resolved.id, doneBytes: null, totalBytes: null });
@@ -50,6 +52,7 @@ export async function loadModel(reference: string, options: LoadModelOptions = {
       },
       notice: resolved.notice,
       requestedDevice: device.toLowerCase(),
+      deviceId,
       engine,
       scheduler: new Scheduler(engine),
       tokenizer,

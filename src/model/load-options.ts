@@ -1,9 +1,14 @@
 /** The options of loadModel(), documented once. Each runtime checks those that are its own. */
 import type { WeightFormat } from '../convert/recipe.js';
+import type { DeviceSelection } from '../devices/recommend.js';
+import type { Preference } from '../devices/recommendation-rules.js';
 import type { OnLoadProgress } from '../models/progress.js';
 
 export interface LoadModelOptions {
-  /** The hardware: auto (the CPU), cpu, gpu, gpu.N, npu. Default auto. */
+  /**
+   * The hardware: auto, cpu, gpu, gpu.N, npu. Default auto: what recommendDevices() puts first, chosen before anything is
+   * loaded. A device that then fails is an error, never another device.
+   */
   readonly device?: string;
   /**
    * The software way to it: auto, cpu (ONNX Runtime's CPU provider), openvino. Default auto: OpenVINO for gpu, npu and
@@ -33,6 +38,12 @@ export interface LoadModelOptions {
    * answers. Default true, unless the environment says AIPC_PUBLISH=no.
    */
   readonly publish?: boolean;
+  /** For auto: balanced (default; the NPU where it serves, then the fastest), speed, power. */
+  readonly prefer?: Preference;
+  /** For auto: how long the prompts will be, about; an NPU takes no longer ones than it was compiled for. */
+  readonly promptTokens?: number;
+  /** For auto: told what was chosen, why, and why each other was not, before anything is loaded. */
+  readonly onDeviceChoice?: (selection: DeviceSelection) => void;
   /** Told, in words, what went otherwise than expected though the model runs: a damaged cache, say. */
   readonly onWarning?: (message: string) => void;
   /** Of a model on the hub: a branch, tag or commit. Default: main, or what the reference itself names. */
@@ -57,6 +68,9 @@ export const LOAD_MODEL_KEYS = [
   'minResponseTokens',
   'allowUnsupported',
   'publish',
+  'prefer',
+  'promptTokens',
+  'onDeviceChoice',
   'onWarning',
   'revision',
   'download',

@@ -35,6 +35,8 @@ export interface ModelParts {
   readonly notice: string | null;
   /** As the caller asked for it: `auto`, `cpu`. */
   readonly requestedDevice: string;
+  /** aipc's own id of the GPU, which the engine knows by its provider's number; null or left out: the engine's is taken. */
+  readonly deviceId?: string | null;
   readonly engine: Engine;
   readonly scheduler: Scheduler;
   readonly tokenizer: Tokenizer;
@@ -76,7 +78,7 @@ export class Model implements AsyncDisposable {
     this.vocabularySize = info.vocabularySize;
     this.execution = {
       requested: parts.requestedDevice,
-      device: info.device,
+      device: info.device.startsWith('gpu') ? (parts.deviceId ?? info.device) : info.device,
       deviceName: info.deviceName,
       provider: info.provider,
       runtimeVersion: info.runtimeVersion,

@@ -79,7 +79,7 @@ function servesDevice(entry: CatalogueEntry, { device }: SourceRequest): boolean
   return waysToRun(entry).some((way) => way.device === device);
 }
 
-async function needsOf(located: LocatedModel, target: Target, options: LoadModelOptions): Promise<ModelNeeds> {
+export async function needsOf(located: LocatedModel, target: Target, options: LoadModelOptions): Promise<ModelNeeds> {
   const { id, kind, entry, totalBytes, missingBytes, configFolder, fetchFolder } = located;
   const common = {
     id,
@@ -107,7 +107,7 @@ async function needsOf(located: LocatedModel, target: Target, options: LoadModel
 }
 
 /** What a model of the catalogue would take, by the catalogue alone. */
-function entryNeeds(entry: CatalogueEntry, target: Target, options: LoadModelOptions): ModelNeeds {
+export function entryNeeds(entry: CatalogueEntry, target: Target, options: LoadModelOptions): ModelNeeds {
   const { runtime } = target;
   const weightBytes = conversionBytes(entry.parameters, formatFor(entry, target, {}), runtime);
   const contextTokens = Math.min(options.contextTokens ?? Infinity, entry.contextTokens);

@@ -1,5 +1,6 @@
 /** pullModel(): all that the first answer would have to wait for, done now: downloaded, converted, compiled. */
 import { checkChoice, refuseUnknownKeys } from '../options.js';
+import { resolveDevice } from './choose-device.js';
 import type { LoadModelOptions } from './load-options.js';
 import { openvinoModels } from './openvino-model.js';
 import { prepareModel } from './prepare-model.js';
@@ -16,6 +17,9 @@ export type PullModelOptions = Pick<
   | 'maxPromptTokens'
   | 'minResponseTokens'
   | 'allowUnsupported'
+  | 'prefer'
+  | 'promptTokens'
+  | 'onDeviceChoice'
   | 'onWarning'
   | 'onProgress'
   | 'signal'
@@ -46,6 +50,7 @@ export interface PulledModel {
 const KEYS = [
   ...['device', 'provider', 'weightFormat', 'revision', 'contextTokens', 'ovConfig', 'maxPromptTokens'],
   ...['minResponseTokens', 'allowUnsupported', 'onWarning', 'onProgress', 'signal', 'download'],
+  ...['prefer', 'promptTokens', 'onDeviceChoice'],
 ];
 
 /**
@@ -54,9 +59,11 @@ const KEYS = [
  */
 export async function pullModel(reference: string, options: PullModelOptions = {}): Promise<PulledModel> {
   refuseUnknownKeys('pullModel', options, KEYS);
-  const { download, ...loadOptions } = options;
+  const { download, ...given } = options;
   const mode = checkChoice('pullModel', 'download', download ?? 'if-changed', ['never', 'if-changed']);
-  const prepared = await prepareModel(reference, loadOptions, mode === 'never' ? 'never' : 'refresh');
+  const fetching = mode === 'never' ? 'never' : 'refresh';
+  const { options: loadOptions } = await resolveDevice(reference, given, fetching);
+  const prepared = await prepareModel(reference, loadOptions, fetching);
   const { resolved, target, folder, reason } = prepared;
   const isCompiled = target.runtime === 'openvino' && target.device !== 'cpu';
   if (isCompiled) {
