@@ -7,6 +7,9 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelFormatError, NotFoundError, UnsupportedError } from '../../errors.js';
 import { MAX_VOCABULARY_SIZE } from '../model-json.js';
+import { checkAttention } from './ir-attention.js';
+import { ConstantNumbers } from './ir-constants.js';
+import { checkFlags } from './ir-flags.js';
 import { checkShapes } from './ir-shapes.js';
 import { readIrXml, type IrConstant, type IrLayer, type IrXml } from './ir-xml.js';
 import { checkInputs } from './ir-arity.js';
@@ -71,11 +74,14 @@ export async function readIr(folder: string, xmlName: string): Promise<{ xml: Ir
   }
   checkGraph(xml);
   checkInputs(xml);
+  checkFlags(xml);
   const binFile = path.join(folder, MODEL_BIN);
   const binBytes = await checkBin(xml, binFile);
-  await checkShapes(xml, binFile);
   const layers = [...xml.layers.values()];
   const states = readStates(xml, layers);
+  await using numbers = await ConstantNumbers.open(binFile);
+  await checkShapes(xml, numbers);
+  await checkAttention(xml, numbers, states);
   const weights = describeWeights(xml);
   const outline = {
     xmlFile: xml.file,

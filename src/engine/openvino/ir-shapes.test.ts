@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OptimumFolder } from '../../../test/contract/optimum-models.js';
+import { ConstantNumbers } from './ir-constants.js';
 import { checkShapes } from './ir-shapes.js';
 import { readIrXml, type IrLayer, type IrXml } from './ir-xml.js';
 
@@ -38,7 +39,8 @@ describe('checkShapes', () => {
       constants: [],
       rtInfo: new Map(),
     };
-    await checkShapes(xml, binFile);
+    await using numbers = await ConstantNumbers.open(binFile);
+    await checkShapes(xml, numbers);
   }
 
   /** A slice of [2, whole] along its last axis, whose result is said to have `said` columns. */
@@ -114,7 +116,8 @@ describe('checkShapes', () => {
     async (name) => {
       await using unpacked = await OptimumFolder.unpack(name);
       const xml = await readIrXml(path.join(unpacked.path, 'openvino_model.xml'));
-      await expect(checkShapes(xml, path.join(unpacked.path, 'openvino_model.bin'))).resolves.toBeUndefined();
+      await using numbers = await ConstantNumbers.open(path.join(unpacked.path, 'openvino_model.bin'));
+      await expect(checkShapes(xml, numbers)).resolves.toBeUndefined();
     },
   );
 });

@@ -4,66 +4,25 @@
  * with other numbers reads and writes beyond its memory. What is not known before a run is not checked.
  * Source: OpenVINO's operation specifications of Slice-8 and Reshape-1.
  */
-import type { FileHandle } from 'node:fs/promises';
 import { ModelFormatError } from '../../errors.js';
-import { openRegularFile } from '../../file-system.js';
+import type { ConstantNumbers } from './ir-constants.js';
 import type { IrLayer, IrXml } from './ir-xml.js';
 
-const ELEMENT_BYTES: Readonly<Record<string, 4 | 8>> = { i32: 4, i64: 8 };
-/** Dimensions of a decoder's tensors: with groups of heads, five. */
-const MAX_NUMBERS = 8;
-
 /** Throws FILE_MALFORMED for a layer whose constants make another shape than its output is said to have. */
-export async function checkShapes(xml: IrXml, binFile: string): Promise<void> {
-  const handle = await openRegularFile(binFile);
-  try {
-    const numbers = new ConstantNumbers(handle);
-    for (const layer of xml.layers.values()) {
-      const said = layer.outputs[0]?.dims;
-      if (said === undefined || said.length === 0) continue; // aipc's own graphs leave shapes to the runtime
-      const input = (port: number): IrLayer | undefined => xml.layers.get(xml.sources.get(`${layer.id}:${port}`) ?? '');
-      let problem: string | undefined;
-      if (layer.type === 'Slice') problem = await findWrongSlice(input, numbers, said);
-      else if (layer.type === 'Reshape') problem = findWrongReshape(await numbers.read(input(1)), said);
-      if (problem === undefined) continue;
-      throw new ModelFormatError(
-        'FILE_MALFORMED',
-        `${xml.file}: the layer ${layer.name} ${problem}. This is not a sound OpenVINO IR: download or export it anew.`,
-        { details: { file: xml.file, layer: layer.name, type: layer.type, said } },
-      );
-    }
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Reads constants of a few whole numbers, each place once: they are shared by many layers. */
-class ConstantNumbers {
-  readonly #handle: FileHandle;
-  readonly #known = new Map<string, readonly bigint[]>();
-
-  constructor(handle: FileHandle) {
-    this.#handle = handle;
-  }
-
-  /** Undefined for anything but a constant of at most MAX_NUMBERS numbers. */
-  async read(layer: IrLayer | undefined): Promise<readonly bigint[] | undefined> {
-    if (layer?.type !== 'Const') return undefined;
-    const { element_type: type = '', offset = '', size = '' } = layer.data;
-    const elementBytes = ELEMENT_BYTES[type];
-    const bytes = Number(size);
-    if (elementBytes === undefined || bytes % elementBytes !== 0 || bytes > MAX_NUMBERS * elementBytes)
-      return undefined;
-    const key = `${type}@${offset}+${size}`;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const buffer = Buffer.alloc(bytes);
-    await this.#handle.read(buffer, 0, bytes, Number(offset));
-    const read = Array.from({ length: bytes / elementBytes }, (_, index) =>
-      elementBytes === 8 ? buffer.readBigInt64LE(index * 8) : BigInt(buffer.readInt32LE(index * 4)),
+export async function checkShapes(xml: IrXml, numbers: ConstantNumbers): Promise<void> {
+  for (const layer of xml.layers.values()) {
+    const said = layer.outputs[0]?.dims;
+    if (said === undefined || said.length === 0) continue; // aipc's own graphs leave shapes to the runtime
+    const input = (port: number): IrLayer | undefined => xml.layers.get(xml.sources.get(`${layer.id}:${port}`) ?? '');
+    let problem: string | undefined;
+    if (layer.type === 'Slice') problem = await findWrongSlice(input, numbers, said);
+    else if (layer.type === 'Reshape') problem = findWrongReshape(await numbers.read(input(1)), said);
+    if (problem === undefined) continue;
+    throw new ModelFormatError(
+      'FILE_MALFORMED',
+      `${xml.file}: the layer ${layer.name} ${problem}. This is not a sound OpenVINO IR: download or export it anew.`,
+      { details: { file: xml.file, layer: layer.name, type: layer.type, said } },
     );
-    this.#known.set(key, read);
-    return read;
   }
 }
 
