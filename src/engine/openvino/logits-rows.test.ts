@@ -5,11 +5,11 @@ import { OPTIMUM_MODELS, OptimumFolder, type OptimumModel } from '../../../test/
 import { describeWithOpenvino } from '../../../test/openvino.js';
 import { LOGITS_FIRST_ROW, MODEL_BIN, MODEL_XML, readIr } from './ir-outline.js';
 import { rewriteLogitsRows, withLogitsFirstRow, type RewrittenXml } from './logits-rows.js';
+import { readIrXml } from './ir-xml.js';
 import { createOpenvinoEngine } from './openvino-engine.js';
 
 async function rewrite(folder: string): Promise<RewrittenXml | undefined> {
-  const { xml } = await readIr(folder, MODEL_XML);
-  return rewriteLogitsRows(xml, path.join(folder, MODEL_BIN));
+  return rewriteLogitsRows(await readIrXml(path.join(folder, MODEL_XML)), path.join(folder, MODEL_BIN));
 }
 
 describe('rewriteLogitsRows', () => {
