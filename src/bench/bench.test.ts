@@ -8,6 +8,7 @@ import { benchModel } from './bench.js';
 import { ovConfigFor, resolveBenchOptions } from './bench-options.js';
 import { drawChart } from './chart.js';
 import { compareReports } from './compare.js';
+import { joinReports } from './join-reports.js';
 import { parseMeasurements, readMeasurements } from './measurements.js';
 import { readReport } from './parse-report.js';
 import { renderPng } from './png.js';
@@ -150,6 +151,12 @@ describe('a saved report', () => {
     ]) {
       await expect(readReport(await save(value))).rejects.toMatchObject({ code: 'FILE_MALFORMED' });
     }
+  });
+
+  it('stands beside others of the same machine, model and settings, and of no other', () => {
+    expect(joinReports([report, { ...report, startedAt: 'later' }]).cells).toHaveLength(4);
+    const other = { ...report, settings: { ...report.settings, newTokens: 9 } };
+    expect(() => joinReports([report, other])).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }));
   });
 
   it('compares with another: what changed beyond the spreads, and what cannot be compared', () => {

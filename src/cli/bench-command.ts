@@ -1,10 +1,11 @@
 /** `aipc bench`: how fast a model is on the devices of this machine, as a table, JSON and charts; saved results compared. */
 import path from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { benchModel } from '../bench/bench.js';
 import type { BenchOptions } from '../bench/bench-options.js';
 import { drawChart } from '../bench/chart.js';
 import { compareReports } from '../bench/compare.js';
+import { joinReports } from '../bench/join-reports.js';
 import { readReport } from '../bench/parse-report.js';
 import { renderPng } from '../bench/png.js';
 import { labelOf, type BenchReport } from '../bench/report.js';
@@ -36,12 +37,13 @@ interface BenchFlags {
   readonly output?: string;
   readonly json?: true;
   readonly compare?: true;
+  readonly saved?: true;
 }
 
 export function benchCommand(signal: AbortSignal): Command {
   return new Command('bench')
     .description('how fast a model is on the devices of this machine: table, JSON, charts; or compare saved results')
-    .argument('<model...>', 'what to measure; with --compare: two files that --output or --json wrote')
+    .argument('<model...>', 'what to measure; with --compare and --saved: files that --output or --json wrote')
     .option('--device <list>', 'cpu,gpu.0,npu; a provider after a colon: cpu:openvino', parseList, ['auto'])
     .option('--provider <list>', 'for devices that name none: auto, cpu, openvino, dml, webgpu, cuda', parseList)
     .option('--weight-format <list>', `where aipc converts: ${WEIGHT_FORMATS.join(',')}`, parseFormats)
@@ -65,7 +67,10 @@ export function benchCommand(signal: AbortSignal): Command {
     .option('--chart <file>', 'draw it as FILE.svg or FILE.png (repeatable)', collect)
     .option('--output <file>', 'write the JSON to a file, too')
     .option('--json', 'print one JSON object')
-    .option('--compare', 'compare two saved results: aipc bench --compare A.json B.json')
+    .addOption(
+      new Option('--compare', 'compare two saved results: aipc bench --compare A.json B.json').conflicts('saved'),
+    )
+    .option('--saved', 'show saved results of this or another machine again, together: tables, charts')
     .addHelpText(
       'after',
       '\nEach cell runs in processes of its own. Emulated devices are called so: their speed means nothing.',
@@ -94,11 +99,23 @@ function parseFormats(text: string): readonly WeightFormat[] {
 }
 
 async function bench(models: readonly string[], flags: BenchFlags, signal: AbortSignal): Promise<void> {
+  const charts = (flags.chart ?? []).map((file) => ({ file, kind: chartKind(file) })); // before hours of measuring
+  const report =
+    flags.saved === true
+      ? joinReports(await Promise.all(models.map(readReport)))
+      : await measure(models, flags, signal);
+  const json = `${JSON.stringify(report)}\n`;
+  if (flags.output !== undefined) await replaceFile(flags.output, json);
+  for (const { file, kind } of charts) await writeChart(file, kind, report);
+  process.stdout.write(flags.json === true ? json : formatReport(report));
+  if (report.cells.some(({ status }) => status === 'failed')) process.exitCode = exitCodes.failure;
+}
+
+async function measure(models: readonly string[], flags: BenchFlags, signal: AbortSignal): Promise<BenchReport> {
   const [reference, ...others] = models;
   if (reference === undefined || others.length > 0) throw new CliUsageError('bench measures one model at a time.');
-  const charts = (flags.chart ?? []).map((file) => ({ file, kind: chartKind(file) })); // before hours of measuring
   const progress = new ProgressLine();
-  const report = await benchModel(reference, {
+  return await benchModel(reference, {
     ...benchOptions(flags),
     onProgress: progress.update,
     onWarning: (message) => process.stderr.write(`aipc: ${message}\n`),
@@ -110,11 +127,6 @@ async function bench(models: readonly string[], flags: BenchFlags, signal: Abort
     },
     signal,
   }).finally(() => progress.end());
-  const json = `${JSON.stringify(report)}\n`;
-  if (flags.output !== undefined) await replaceFile(flags.output, json);
-  for (const { file, kind } of charts) await writeChart(file, kind, report);
-  process.stdout.write(flags.json === true ? json : formatReport(report));
-  if (report.cells.some(({ status }) => status === 'failed')) process.exitCode = exitCodes.failure;
 }
 
 function benchOptions(flags: BenchFlags): BenchOptions {

@@ -7,7 +7,6 @@ import { parseDecimal, parseInteger } from './parse.js';
 /** Bumped when a field of --json changes its meaning. */
 const JSON_SCHEMA_VERSION = 1;
 const HISTORY_SAMPLES = 40;
-const DEFAULT_COLUMNS = 120;
 
 const SCREEN = { enter: '\u001b[?1049h\u001b[?25l', leave: '\u001b[?25h\u001b[?1049l', clear: '\u001b[H\u001b[J' };
 
@@ -37,7 +36,7 @@ async function top({ interval, samples = Infinity, json }: TopFlags, signal: Abo
       if (json === true) process.stdout.write(`${JSON.stringify({ schemaVersion: JSON_SCHEMA_VERSION, ...sample })}\n`);
       else {
         history.add(sample);
-        const view = formatLoad(sample, history, process.stdout.columns || DEFAULT_COLUMNS);
+        const view = formatLoad(sample, history, screen ? process.stdout.columns : Infinity);
         const header = `aipc top, ${sample.time}${screen ? `, ${every}` : ''}\n`;
         process.stdout.write(`${screen ? SCREEN.clear : ''}${header}${view}${screen ? '' : '\n'}`);
       }
