@@ -208,6 +208,16 @@ describe('nvidia-smi', () => {
     });
   });
 
+  it('was like this on an H200', () => {
+    expect(parseNvidiaRow('00000000:00:06.0, 0, 0, 143771, 345, 1980, NVIDIA H200')).toMatchObject({
+      pciAddress: '0000:00:06.0',
+      utilizationPercent: 0,
+      totalMebibytes: 143_771,
+      clockMhz: 345,
+      name: 'NVIDIA H200',
+    });
+  });
+
   it('has no figure where a GPU reports none, and no GPU in lines that are none', () => {
     expect(parseNvidiaRow('00000000:01:00.0, [N/A], 0, 4096, [N/A], 1500, NVIDIA GB10')).toMatchObject({
       utilizationPercent: null,
