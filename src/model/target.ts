@@ -34,7 +34,7 @@ const PROVIDERS = 'auto, cpu, openvino';
 const ABSENT_PROVIDERS = ['dml', 'webgpu', 'cuda'];
 
 /**
- * auto device: the CPU. auto provider: OpenVINO for gpu and npu and for IR folders, ONNX Runtime otherwise.
+ * auto device: the CPU (choose-device.ts has put a better one in its place). auto provider: OpenVINO for gpu and npu and for IR folders, ONNX Runtime otherwise.
  * Throws OPTION_INVALID for names that mean nothing and for a model that the provider cannot run, DEVICE_NOT_FOUND for
  * a device that no provider of this version drives.
  */
