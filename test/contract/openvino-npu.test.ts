@@ -306,6 +306,28 @@ describeWithOpenvino('an answer beyond the first generate model on NPUW over the
   });
 });
 
+describeWithOpenvino('a longrope model on NPUW over the CPU', () => {
+  it("gives transformers' greedy tokens up to the boundary, where its context ends", async () => {
+    const folder = path.join(root, 'longrope');
+    await exportOpenvinoModel(tinyModelFolder('phi3-longrope'), folder, { weightFormat: 'fp32', workers: 0 });
+    const lengths = { maxPromptTokens: 32, minResponseTokens: 32 };
+    // A CPU with bf16 would compute in it.
+    const ovConfig = { INFERENCE_PRECISION_HINT: 'f32' };
+    await using runner = new ModelRunner(await openNpu(folder, { npu: lengths, ovConfig }));
+    const { prompts, longropeBoundary } = new GoldenVectors('phi3-longrope').file;
+    const boundary = longropeBoundary ?? NaN;
+    expect(runner.engine.limits).toMatchObject({ contextTokens: boundary, ropeBoundaries: [] });
+    const short = prompts.filter(({ tokenIds }) => tokenIds.length <= 32);
+    expect(short.length).toBeGreaterThanOrEqual(4);
+    for (const { tokenIds, greedyTokenIds } of short) {
+      // The last token of an answer is not computed: with it the sequence is one longer than the context.
+      const count = boundary - tokenIds.length;
+      expect(await runner.greedy(tokenIds, count)).toEqual(greedyTokenIds.slice(0, count));
+    }
+    await expect(runner.greedy(tokens(boundary + 1), 1)).rejects.toMatchObject({ code: 'CONTEXT_EXCEEDED' });
+  });
+});
+
 describeWithOpenvino('int4 weights on NPUW over the CPU', () => {
   it("give the peers' greedy tokens on optimum-cli's folder", async () => {
     await using folder = await OptimumFolder.unpack(OPTIMUM_MODEL_FOR_NPU);

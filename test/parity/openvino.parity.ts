@@ -21,7 +21,9 @@ const describeWeights = (weights: OpenvinoWeightOptions): string =>
     .map(([option, value]) => `${option} ${String(value)}`)
     .join(', ');
 
-const tinyCases = TINY_MODELS.map((model) => ({
+// openvino-genai goes on over a cache of both regimes where longrope changes: its tokens are others there.
+const tinyModels = TINY_MODELS.filter((model) => new GoldenVectors(model).file.longropeBoundary == null);
+const tinyCases = tinyModels.map((model) => ({
   name: model,
   source: tinyModelFolder(model),
   promptsOf: () => Promise.resolve<Prompts>(new GoldenVectors(model).file.prompts.map(({ tokenIds }) => tokenIds)),
