@@ -55,10 +55,10 @@ export {
   type CatalogueDescription,
   type DescribeModelOptions,
   type DeviceChoice,
-  type DeviceSuits,
   type ModelDescription,
   type SourceDescription,
 } from './model/describe-model.js';
+export type { DeviceSuits } from './model/device-suits.js';
 export {
   exportOpenvinoModel,
   type ExportedOpenvinoModel,

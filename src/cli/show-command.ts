@@ -4,9 +4,9 @@ import {
   describeCatalogueEntry,
   describeModel,
   type CatalogueDescription,
-  type DeviceSuits,
   type ModelDescription,
 } from '../model/describe-model.js';
+import type { DeviceSuits } from '../model/device-suits.js';
 import { AipcError } from '../errors.js';
 import { formatSize, formatTable } from './sizes.js';
 
@@ -86,7 +86,7 @@ function formatEntry(entry: CatalogueDescription): string {
 const KINDS = { weights: 'weights, converted when loaded', onnx: 'ONNX folder', openvino: 'OpenVINO folder' } as const;
 
 function formatDescription(model: ModelDescription): string {
-  const { id, kind, path, sizeBytes, layers, vocabularySize, contextTokens, weights, devices } = model;
+  const { id, kind, path, sizeBytes, layers, vocabularySize, contextTokens, weights, graph = [], devices } = model;
   const place = path === null ? 'not on this machine' : `in ${path}`;
   const shape = [
     ...(layers === null ? [] : [`${layers} layers`]),
@@ -97,6 +97,7 @@ function formatDescription(model: ModelDescription): string {
     `${id}: ${KINDS[kind]}, ${sizeBytes === null ? 'size not known' : `${(sizeBytes / 1e6).toFixed(1)} MB`}, ${place}`,
     ...(shape.length > 0 ? [shape.join(', ')] : []),
     ...(weights.length > 0 ? [`weights: ${weights.join('; ')}`] : []),
+    ...(graph.length > 0 ? [`graph: ${graph.join('; ')}`] : []),
     ...formatDevices(devices),
   ];
   return `${lines.join('\n')}\n`;

@@ -5,6 +5,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { readOnnxFolder } from '../engine/onnxruntime/onnx-folder.js';
+import { refuseUnsupported } from '../engine/onnxruntime/graph-check.js';
 import { readModelOutline } from '../engine/onnxruntime/model-outline.js';
 import { exportRecipeFor, type ExportRecipe } from '../engine/openvino/device-profiles.js';
 import { readIrOutline } from '../engine/openvino/ir-outline.js';
@@ -18,20 +19,11 @@ import { describeSource, waysToRun } from '../models/choose-source.js';
 import { locateModel, type LocatedModel, type ModelKind, type ResolvedModel } from '../models/resolve.js';
 import { readFolderConfig } from '../weights/hugging-face-folder.js';
 import { openWeights } from '../weights/open-weights.js';
+import type { DeviceSuits } from './device-suits.js';
+import { onnxDevices, onnxGraph, onnxWeights } from './describe-onnx.js';
 import { conversionBytes, memoryBytes } from './requirements.js';
 import type { ModelConfig } from '../weights/weights.js';
 import { weightSizes } from './weight-sizes.js';
-
-export interface DeviceSuits {
-  readonly device: 'cpu' | 'gpu' | 'npu';
-  readonly suits: boolean;
-  /** Why not, a phrase each. */
-  readonly reasons: readonly string[];
-  /** The flags of `aipc export openvino` that would have to change. */
-  readonly needs: readonly string[];
-  /** What to know although it suits, a sentence each. */
-  readonly notes: readonly string[];
-}
 
 export interface ModelDescription {
   readonly id: string;
@@ -45,23 +37,13 @@ export interface ModelDescription {
   readonly contextTokens: number | null;
   /** How the weights are stored, in words, most of them first. */
   readonly weights: readonly string[];
+  /** Of an ONNX folder: what its graph was made for and how it goes about attention, in words. */
+  readonly graph?: readonly string[];
   readonly devices: readonly DeviceSuits[];
 }
 
 const DEVICES = ['cpu', 'gpu', 'npu'] as const;
 const SUITS = { suits: true, reasons: [], needs: [], notes: [] } as const;
-const ONNX_DEVICES: readonly DeviceSuits[] = DEVICES.map((device) =>
-  device === 'cpu'
-    ? { ...SUITS, device }
-    : {
-        device,
-        suits: false,
-        reasons: ['an ONNX folder runs on the CPU alone in this version'],
-        needs: ['the weights, or an OpenVINO folder made of them'],
-        notes: [],
-      },
-);
-
 export interface DescribeModelOptions {
   /** Of a model on the hub: a branch, tag or commit. */
   readonly revision?: string;
@@ -101,7 +83,7 @@ async function describeRemote(located: LocatedModel): Promise<ModelDescription> 
     }
     case 'onnx': {
       const { layers, vocabularySize, contextTokens } = await readOnnxFolder(configFolder);
-      return { ...common, layers, vocabularySize, contextTokens, devices: ONNX_DEVICES };
+      return { ...common, layers, vocabularySize, contextTokens, devices: [] }; // the graph tells, and it is not here
     }
     case 'weights': {
       const { config } = await readFolderConfig(configFolder);
@@ -213,15 +195,17 @@ async function describeOpenvino(model: ResolvedModel): Promise<ModelDescription>
 
 async function describeOnnx(model: ResolvedModel): Promise<ModelDescription> {
   const config = await readOnnxFolder(model.path);
-  const { fileBytes } = await readModelOutline(config.modelFile);
+  const outline = await readModelOutline(config.modelFile);
+  refuseUnsupported(config.modelFile, outline);
   return {
     ...identity(model),
-    sizeBytes: fileBytes,
+    sizeBytes: outline.fileBytes,
     layers: config.layers,
     vocabularySize: config.vocabularySize,
     contextTokens: config.contextTokens,
-    weights: [],
-    devices: ONNX_DEVICES,
+    weights: onnxWeights(outline),
+    graph: onnxGraph(config, outline),
+    devices: onnxDevices(config, outline),
   };
 }
 

@@ -11,7 +11,8 @@ import { FOR_EXPORT } from '../models/choose-source.js';
 import { resolveModel, type ResolvedModel } from '../models/resolve.js';
 import { collectSidecarsAndConfigs } from '../models/sidecars.js';
 import { refuseUnknownKeys } from '../options.js';
-import { devicesForOpenvinoFolder, type DeviceSuits } from './describe-model.js';
+import { devicesForOpenvinoFolder } from './describe-model.js';
+import type { DeviceSuits } from './device-suits.js';
 
 export interface ExportOpenvinoModelOptions extends OpenvinoWeightOptions {
   /** Threads that quantise; default: one a core. */

@@ -88,6 +88,14 @@ describe('readGenaiConfig', () => {
     }
   });
 
+  it('takes a sliding window for what the graph does itself, unless the caller has to move the cache', async () => {
+    const sliding_window = { window_size: 2047, layers: [], slide_key_value_cache: false, slide_inputs: false };
+    expect((await read(withDecoder({ sliding_window }))).layers).toBe(32);
+    await expect(
+      read(withDecoder({ sliding_window: { ...sliding_window, slide_key_value_cache: true } })),
+    ).rejects.toMatchObject({ code: 'MODEL_FEATURE_UNSUPPORTED' });
+  });
+
   it.each(['vision', 'speech', 'embedding', 'encoder'])('refuses a model that has a part %s', async (part) => {
     await expect(read({ model: { ...model, [part]: { filename: 'part.onnx' } } })).rejects.toMatchObject({
       code: 'MODEL_FEATURE_UNSUPPORTED',

@@ -91,6 +91,7 @@ export async function readGenaiConfig(folder: string): Promise<GenaiConfig> {
       { details: { file, part } },
     );
   }
+  refuseSlidingInputs(file, decoder);
   const inputs = decoder.has('inputs') ? decoder.object('inputs') : new JsonFields(file, 'model.decoder.inputs', {});
   const outputs = decoder.has('outputs')
     ? decoder.object('outputs')
@@ -122,6 +123,23 @@ export async function readGenaiConfig(folder: string): Promise<GenaiConfig> {
     search: top.hasValue('search') ? readSearch(top.object('search')) : NO_SEARCH_DEFAULTS,
     ropeBoundaries: [],
   };
+}
+
+/**
+ * The block `sliding_window` is there for every model that has a window, which the graph itself applies. Only where it
+ * asks the caller to move the cache or the inputs is it a model of fixed shapes, made for some NPU.
+ */
+function refuseSlidingInputs(file: string, decoder: JsonFields): void {
+  if (!decoder.hasValue('sliding_window')) return;
+  const window = decoder.object('sliding_window');
+  const asked = ['slide_key_value_cache', 'slide_inputs'].filter((key) => window.boolean(key) === true);
+  if (asked.length === 0) return;
+  throw new UnsupportedError(
+    'MODEL_FEATURE_UNSUPPORTED',
+    `${file}: decoder.sliding_window asks for ${asked.join(' and ')}: a graph of fixed shapes, made for one kind of NPU. ` +
+      'Take the folder for the CPU, or the model as weights or as an OpenVINO folder.',
+    { details: { file, asked } },
+  );
 }
 
 /** A list of objects of one key, the provider's name, whose value holds its options. */

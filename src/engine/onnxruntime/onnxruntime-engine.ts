@@ -13,8 +13,10 @@ import { appendProvider, type ProviderDevice } from './append-provider.js';
 import { ELEMENT_TYPE, loadOrtApi, type OrtApi, type Pointer } from './c-api.js';
 import { readDecoderIo, type DecoderIo, type FloatType } from './decoder-io.js';
 import { describeDevice } from './describe-device.js';
+import { folderProviderOptions, joinedTableOffset } from './folder-provider-options.js';
 import type { GenaiConfig } from './genai-config.js';
 import { refuseUnsupported, sharesKv } from './graph-check.js';
+import { checkHeadSize } from './graph-head-size.js';
 import { GrowingBackend } from './growing-backend.js';
 import { kvBytesPerPosition } from './kv-memory.js';
 import { readOnnxFolder } from './onnx-folder.js';
@@ -22,7 +24,13 @@ import { readModelOutline, type ModelOutline } from './model-outline.js';
 import { OnnxRuntimeBackend } from './onnxruntime-backend.js';
 import { PROVIDER_PROFILES, PROVIDERS, type ProviderName, type ProviderProfile } from './providers.js';
 import { readRopeSwitch, type RopeSwitch } from './rope-switch.js';
-import { createSessionOptions, MAX_THREADS, resolveSessionOptions, type SessionOptions } from './session-options.js';
+import {
+  createSessionOptions,
+  MAX_THREADS,
+  refuseCustomOperators,
+  resolveSessionOptions,
+  type SessionOptions,
+} from './session-options.js';
 
 export interface OnnxRuntimeEngineOptions {
   /** The execution provider: cpu, dml, webgpu, cuda. Default cpu. Nothing else takes its place where it is missing. */
@@ -41,7 +49,7 @@ export interface OnnxRuntimeEngineOptions {
    */
   readonly maxSlots?: number;
   /**
-   * Tokens of a prompt in one native run, 1 to 4096. Default 128: longer ones take more memory and let other
+   * Tokens of a prompt in one native run, 1 to 4096. Default: the folder's search.chunk_size, else 128: longer ones take more memory and let other
    * sequences in later, and were not faster (64 to 1024 tokens, int4: the same within 10 %).
    */
   readonly prefillChunkTokens?: number;
@@ -89,17 +97,44 @@ function resolveOptions(options: OnnxRuntimeEngineOptions, config: GenaiConfig):
   const profile = PROVIDER_PROFILES[checkChoice(WHERE, 'provider', options.provider ?? 'cpu', PROVIDERS)];
   const index = options.deviceIndex;
   if (index !== undefined) checkNumber(WHERE, 'deviceIndex', index, { min: 0, max: MAX_DEVICE_INDEX, integer: true });
-  const contextTokens = count('contextTokens', options.contextTokens, config.contextTokens, config.contextTokens);
+  const contextTokens = contextOf(options.contextTokens, config, profile);
   return {
     profile,
-    device: { index, options: stringsOf('providerOptions', options.providerOptions) },
+    device: {
+      index,
+      options: {
+        ...folderProviderOptions(config, profile.name),
+        ...stringsOf('providerOptions', options.providerOptions),
+      },
+    },
     contextTokens,
     maxSlots: count('maxSlots', options.maxSlots, profile.defaultMaxSlots, MAX_SLOTS),
     prefillChunkTokens: Math.min(
       contextTokens,
-      count('prefillChunkTokens', options.prefillChunkTokens, DEFAULT_PREFILL_CHUNK_TOKENS, MAX_PREFILL_CHUNK_TOKENS),
+      count(
+        'prefillChunkTokens',
+        options.prefillChunkTokens,
+        Math.min(config.search.chunkTokens ?? DEFAULT_PREFILL_CHUNK_TOKENS, MAX_PREFILL_CHUNK_TOKENS),
+        MAX_PREFILL_CHUNK_TOKENS,
+      ),
     ),
   };
+}
+
+/** Only WebGPU's kernel reads the second of two joined rotary tables: elsewhere the first serves, as far as it goes. */
+function contextOf(asked: number | undefined, config: GenaiConfig, { name, label }: ProviderProfile): number {
+  const offset = name === 'webgpu' ? undefined : joinedTableOffset(config);
+  const most = Math.min(config.contextTokens, offset ?? Infinity);
+  if (asked !== undefined && offset !== undefined && asked > most && asked <= config.contextTokens) {
+    throw new UnsupportedError(
+      'MODEL_FEATURE_UNSUPPORTED',
+      `${config.file}: this folder was made for WebGPU, whose kernel chooses between its two rotary tables ` +
+        `(multiRotaryCacheConcatOffset); on ${label} it serves ${most} tokens, and ${asked} are asked. Use the provider ` +
+        'webgpu, or the folder for the CPU.',
+      { details: { file: config.file, contextTokens: asked, limit: most } },
+    );
+  }
+  return asked === undefined ? most : checkNumber(WHERE, 'contextTokens', asked, { min: 1, max: most, integer: true });
 }
 
 /**
@@ -130,8 +165,10 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   const outline = await readModelOutline(config.modelFile);
   onProgress?.({ phase: 'check', modelBytes: outline.fileBytes });
   refuseUnsupported(config.modelFile, outline);
+  refuseCustomOperators(config.file, config.sessionOptions);
+  await checkHeadSize(config);
   if (!sharesKv(outline)) refuseOffCpu(config.modelFile, resolved.profile);
-  const ropeSwitch = await readRopeSwitch(config.modelFile);
+  const ropeSwitch = (await readRopeSwitch(config.modelFile)) ?? kernelSwitch(config, resolved.profile);
   if (resolved.profile.device === 'cpu') requireMemoryFor(config, outline, resolved.contextTokens);
   const api = await loadOrtApi();
   onProgress?.({ phase: 'load', modelBytes: outline.fileBytes });
@@ -148,7 +185,7 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
     const limits = limitsOf(io, resolved, outline, ropeSwitch);
     const parts = { api, session, io, info: infoOf(api, io, resolved), limits };
     if (!sharesKv(outline)) {
-      return createEngine(new GrowingBackend({ ...parts, limits: { ...parts.limits, maxBatch: 1 } }));
+      return createEngine(new GrowingBackend({ ...parts, limits: plainLimits(parts.limits, config.ropeBoundaries) }));
     }
     return createEngine(
       new OnnxRuntimeBackend({
@@ -166,6 +203,23 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
 /** The version of the library that would run, e.g. `1.30.0`. Throws RUNTIME_LIBRARY_NOT_FOUND, RUNTIME_INCOMPATIBLE. */
 export async function onnxRuntimeVersion(): Promise<string> {
   return (await loadOrtApi()).version;
+}
+
+/** WebGPU's kernel chooses between joined rotary tables by the length of each run, which nothing in the graph shows. */
+function kernelSwitch(config: GenaiConfig, { name }: ProviderProfile): RopeSwitch | undefined {
+  const boundaryTokens = name === 'webgpu' ? joinedTableOffset(config) : undefined;
+  return boundaryTokens === undefined ? undefined : { boundaryTokens, by: 'positions' };
+}
+
+/**
+ * Of graphs with plain attention, whose configuration tells of boundaries that no comparison in them shows: a run takes
+ * the rotary factors for its own highest position, so a prompt that crosses a boundary is one run.
+ */
+function plainLimits(limits: EngineLimits, configured: readonly number[]): EngineLimits {
+  if (limits.ropeBoundaries.length > 0) return { ...limits, maxBatch: 1 };
+  const ropeBoundaries = configured.filter((boundary) => boundary < limits.contextTokens);
+  const prefillChunkTokens = ropeBoundaries.length > 0 ? limits.contextTokens : limits.prefillChunkTokens;
+  return { ...limits, maxBatch: 1, ropeBoundaries, prefillChunkTokens };
 }
 
 /** A graph that copies its cache at every run would copy it from and to a device, too. */

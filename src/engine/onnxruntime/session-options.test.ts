@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { loadOrtApi } from './c-api.js';
-import { createSessionOptions, resolveSessionOptions } from './session-options.js';
+import {
+  createSessionOptions,
+  ignoredFolderOptions,
+  refuseCustomOperators,
+  resolveSessionOptions,
+} from './session-options.js';
 
 describe('resolveSessionOptions', () => {
   it('lets the caller win over the folder, and the folder over the defaults', () => {
@@ -21,6 +26,29 @@ describe('resolveSessionOptions', () => {
     };
     const resolved = resolveSessionOptions(hostile, {}, undefined);
     for (const key of Object.keys(hostile)) expect(resolved).not.toHaveProperty([key]);
+  });
+
+  it("takes a folder's entries that say how to compute, and genai's own names for some", () => {
+    const folder = {
+      'session.intra_op.allow_spinning': '0',
+      'optimization.disable_specified_optimizers': 'MatMulNBitsFusion',
+      enable_quant_qdq_cleanup: 'true',
+      log_id: 'onnxruntime-genai',
+      'session.load_model_format': 'ORT',
+    };
+    expect(resolveSessionOptions(folder, {}, undefined)).toMatchObject({
+      'session.intra_op.allow_spinning': '0',
+      'optimization.disable_specified_optimizers': 'MatMulNBitsFusion',
+      'session.enable_quant_qdq_cleanup': '1',
+    });
+    expect(ignoredFolderOptions(folder)).toEqual(['session.load_model_format']);
+  });
+
+  it('refuses a folder that brings code', () => {
+    expect(() => refuseCustomOperators('genai_config.json', { custom_ops_library: 'evil.so' })).toThrow(
+      expect.objectContaining({ code: 'MODEL_FEATURE_UNSUPPORTED' }),
+    );
+    refuseCustomOperators('genai_config.json', { custom_ops_library: '' });
   });
 
   it("refuses the caller's misspelt options", () => {

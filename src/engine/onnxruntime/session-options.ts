@@ -5,7 +5,7 @@
  * (onnxruntime_session_options_config_keys.h).
  */
 import { availableParallelism, cpus } from 'node:os';
-import { OptionError } from '../../errors.js';
+import { OptionError, UnsupportedError } from '../../errors.js';
 import { checkChoice, checkNumber } from '../../options.js';
 import { takePointer, type OrtApi, type Pointer } from './c-api.js';
 
@@ -30,8 +30,22 @@ type KnownOption = (typeof KNOWN_OPTIONS)[number];
 
 export const MAX_THREADS = 1024;
 
-/** Configuration entries that a folder may set; others could make the runtime write or read files elsewhere. */
-const FOLDER_ENTRIES = /^(session\.intra_op\.|session\.set_denormal_as_zero$|session\.dynamic_block_base$|mlas\.)/;
+/**
+ * Configuration entries that a folder may set, those that change how the runtime computes; others could make it write or
+ * read files elsewhere, or load code.
+ */
+const FOLDER_ENTRIES =
+  /^(session\.(intra_op|inter_op)\.|session\.(set_denormal_as_zero|dynamic_block_base|qdqisint8allowed|disable_quant_qdq|enable_quant_qdq_cleanup|use_device_allocator_for_initializers|disable_cpu_ep_fallback)$|optimization\.(disable_specified_optimizers|enable_gelu_approximation|enable_cast_chain_elimination)$|mlas\.|ep\.cuda\.fpa_intb_gemm$)/;
+
+/** What genai_config.json calls by a name of its own, and onnxruntime-genai sets as an entry (its config.cpp, model.cpp). */
+const GENAI_ENTRIES: Readonly<Record<string, string>> = {
+  disable_cpu_ep_fallback: 'session.disable_cpu_ep_fallback',
+  disable_quant_qdq: 'session.disable_quant_qdq',
+  enable_quant_qdq_cleanup: 'session.enable_quant_qdq_cleanup',
+};
+
+/** Without a meaning here: a name for logs. */
+const HARMLESS = ['log_id', 'log_verbosity_level'];
 
 const DEFAULTS: SessionOptions = {
   // Threads that wait for the next operator's work spin this long before they sleep. Without a limit they burn a
@@ -59,7 +73,7 @@ export function resolveSessionOptions(
       { details: { option: key, known: KNOWN_OPTIONS } },
     );
   }
-  const fromFolder = Object.entries(folderOptions).filter(([key]) => isKnown(key) || FOLDER_ENTRIES.test(key));
+  const fromFolder = renamed(folderOptions).filter(([key]) => isKnown(key) || FOLDER_ENTRIES.test(key));
   return {
     ...DEFAULTS,
     ...defaultThreads(),
@@ -67,6 +81,32 @@ export function resolveSessionOptions(
     ...callerOptions,
     ...(threads === undefined ? {} : { intra_op_num_threads: String(threads) }),
   };
+}
+
+/** The options of a folder that aipc does not hand on, for a note: those that name files, and unknown ones. */
+export function ignoredFolderOptions(folderOptions: SessionOptions): readonly string[] {
+  return renamed(folderOptions)
+    .map(([key]) => key)
+    .filter((key) => !isKnown(key) && !FOLDER_ENTRIES.test(key) && !HARMLESS.includes(key));
+}
+
+/** Throws MODEL_FEATURE_UNSUPPORTED where a folder cannot run without code of its own. */
+export function refuseCustomOperators(file: string, folderOptions: SessionOptions): void {
+  const library = folderOptions['custom_ops_library'];
+  if (library === undefined || library === '') return;
+  throw new UnsupportedError(
+    'MODEL_FEATURE_UNSUPPORTED',
+    `${file}: the folder brings a library of its own operators (custom_ops_library: ${library.slice(0, 80)}), and aipc ` +
+      "loads no code from model folders. Take a folder of onnxruntime-genai's model builder for the CPU.",
+    { details: { file, library: library.slice(0, 200) } },
+  );
+}
+
+function renamed(folderOptions: SessionOptions): readonly (readonly [string, string])[] {
+  return Object.entries(folderOptions).map(([key, value]) => {
+    const entry = GENAI_ENTRIES[key];
+    return entry === undefined ? [key, value] : [entry, value === 'true' || value === '1' ? '1' : '0'];
+  });
 }
 
 function isKnown(key: string): key is KnownOption {
