@@ -114,6 +114,22 @@ describe('a graph that is not what the configuration says', () => {
     },
   );
 
+  it("serves WebGPU's joined rotary tables on the CPU as far as the first one goes", async () => {
+    await take('builder-webgpu-graph-longrope');
+    await using engine = await open();
+    expect(engine.limits).toMatchObject({ contextTokens: 64, ropeBoundaries: [] });
+    await expect(open('', { contextTokens: 65 })).rejects.toMatchObject({
+      code: 'MODEL_FEATURE_UNSUPPORTED',
+      message: expect.stringMatching(/made for WebGPU.*64 tokens.*provider webgpu/u) as string,
+    });
+  });
+
+  it('names what an If does that is no choice between rotary tables', async () => {
+    await take('builder-cpu-longrope');
+    await patch('model.onnx', 'Greater', 'Greatly');
+    await expect(open()).rejects.toMatchObject({ code: 'MODEL_FEATURE_UNSUPPORTED' });
+  });
+
   it('refuses a graph with plain attention off the CPU, and says what would work', async () => {
     await take('torch-plain-attention');
     await expect(open(path.join('onnx', 'model.onnx'), { provider: 'webgpu' })).rejects.toMatchObject({
