@@ -95,6 +95,28 @@ interface StatusFunctions {
     count: number,
   ): void;
   SessionOptionsSetLoadCancellationFlag(options: Pointer, cancel: boolean): void;
+  RegisterExecutionProviderLibrary(env: Pointer, registrationName: string, path: string): void;
+  GetEpDevices(env: Pointer, out: PointerOut, count: SizeOut): void;
+  SessionOptionsAppendExecutionProvider_V2(
+    options: Pointer,
+    env: Pointer,
+    devices: BigUint64Array,
+    deviceCount: number,
+    keys: readonly string[],
+    values: readonly string[],
+    count: number,
+  ): void;
+}
+
+/** Functions that return what they are asked for: the library's own, alive as long as the environment. */
+interface ValueFunctions {
+  /** OrtHardwareDeviceType: 0 CPU, 1 GPU, 2 NPU. */
+  HardwareDevice_Type(hardware: Pointer): number;
+  HardwareDevice_Vendor(hardware: Pointer): string;
+  EpDevice_EpName(device: Pointer): string;
+  EpDevice_EpVendor(device: Pointer): string;
+  EpDevice_EpMetadata(device: Pointer): Pointer;
+  EpDevice_Device(device: Pointer): Pointer;
 }
 
 /** Functions that return nothing; they accept NULL, but aipc never passes it. */
@@ -109,6 +131,7 @@ interface VoidFunctions {
   ReleaseAllocator(allocator: Pointer): void;
   ReleaseIoBinding(binding: Pointer): void;
   ReleaseCUDAProviderOptions(cudaOptions: Pointer): void;
+  GetKeyValuePairs(pairs: Pointer, keys: PointerOut, values: PointerOut, count: SizeOut): void;
 }
 
 const POINTER = 'void *';
@@ -174,6 +197,18 @@ const STATUS_FUNCTIONS: Readonly<Record<keyof StatusFunctions, Declaration>> = {
   UpdateCUDAProviderOptions: [206, POINTER, TEXTS, TEXTS, 'size_t'],
   SessionOptionsAppendExecutionProvider: [216, POINTER, 'str', TEXTS, TEXTS, 'size_t'],
   SessionOptionsSetLoadCancellationFlag: [293, POINTER, 'bool'],
+  RegisterExecutionProviderLibrary: [301, POINTER, 'str', PATH],
+  GetEpDevices: [303, POINTER, OUT_POINTER, OUT_SIZE],
+  SessionOptionsAppendExecutionProvider_V2: [304, POINTER, POINTER, POINTER, 'size_t', TEXTS, TEXTS, 'size_t'],
+};
+
+const VALUE_FUNCTIONS: Readonly<Record<keyof ValueFunctions, readonly [ordinal: number, result: string]>> = {
+  HardwareDevice_Type: [307, 'int'],
+  HardwareDevice_Vendor: [309, 'str'],
+  EpDevice_EpName: [312, 'str'],
+  EpDevice_EpVendor: [313, 'str'],
+  EpDevice_EpMetadata: [314, POINTER],
+  EpDevice_Device: [316, POINTER],
 };
 
 const VOID_FUNCTIONS: Readonly<Record<keyof VoidFunctions, Declaration>> = {
@@ -187,6 +222,7 @@ const VOID_FUNCTIONS: Readonly<Record<keyof VoidFunctions, Declaration>> = {
   ReleaseAllocator: [132, POINTER],
   ReleaseIoBinding: [135, POINTER],
   ReleaseCUDAProviderOptions: [208, POINTER],
+  GetKeyValuePairs: [298, POINTER, OUT_POINTER, OUT_POINTER, OUT_SIZE],
 };
 
 /** The long calls, made on one of libuv's threads. */
@@ -195,10 +231,11 @@ interface AsyncFunctions {
   createSession(env: Pointer, path: string, options: Pointer): Promise<Pointer>;
   runWithBinding(session: Pointer, options: Pointer, binding: Pointer): Promise<void>;
   releaseSession(session: Pointer): Promise<void>;
+  registerExecutionProviderLibrary(env: Pointer, registrationName: string, path: string): Promise<void>;
 }
 
 /** The API of one loaded library, with the process-wide environment that it needs. */
-export interface OrtApi extends Readonly<StatusFunctions>, Readonly<VoidFunctions> {
+export interface OrtApi extends Readonly<StatusFunctions>, Readonly<VoidFunctions>, Readonly<ValueFunctions> {
   readonly async: AsyncFunctions;
   /** E.g. `1.30.0`. */
   readonly version: string;
@@ -286,6 +323,9 @@ async function bindLibrary(file: string): Promise<OrtApi> {
   for (const [name, [ordinal, ...parameters]] of Object.entries(VOID_FUNCTIONS)) {
     functions[name] = functionAt(table, ordinal, 'void', parameters);
   }
+  for (const [name, [ordinal, result]] of Object.entries(VALUE_FUNCTIONS)) {
+    functions[name] = functionAt(table, ordinal, result, [POINTER]);
+  }
   const releaseStatus = functions['ReleaseStatus'] as unknown as VoidFunctions['ReleaseStatus'];
   const check = (name: string, status: Pointer | null): void => {
     if (status === null) return;
@@ -321,9 +361,13 @@ async function bindLibrary(file: string): Promise<OrtApi> {
     releaseSession: async (...given) => {
       await later(functions['ReleaseSession'], given);
     },
+    registerExecutionProviderLibrary: async (env, name, path) => {
+      const given = [env, name, nativePath(path)];
+      check('RegisterExecutionProviderLibrary', await later(raw['RegisterExecutionProviderLibrary'], given));
+    },
   };
-  // koffi's functions are untyped; the two tables above are what gives each name its signature.
-  const api = { ...functions, ...checked } as unknown as StatusFunctions & VoidFunctions;
+  // koffi's functions are untyped; the tables above are what gives each name its signature.
+  const api = { ...functions, ...checked } as unknown as StatusFunctions & VoidFunctions & ValueFunctions;
   const LOG_ERRORS = 3; // ORT_LOGGING_LEVEL_ERROR: warnings about graphs are not for the user's terminal
   const DEVICE_ALLOCATOR = 0; // OrtDeviceAllocator: plain memory
   const DEFAULT_MEMORY = 0; // OrtMemTypeDefault

@@ -22,6 +22,7 @@ import { kvBytesPerPosition } from './kv-memory.js';
 import { readOnnxFolder } from './onnx-folder.js';
 import { readModelOutline, type ModelOutline } from './model-outline.js';
 import { OnnxRuntimeBackend } from './onnxruntime-backend.js';
+import { appendPlugin, describePluginDevice, openPlugin, type Plugin, type PluginQuery } from './plugin-provider.js';
 import { PROVIDER_PROFILES, PROVIDERS, type ProviderName, type ProviderProfile } from './providers.js';
 import { readRopeSwitch, type RopeSwitch } from './rope-switch.js';
 import {
@@ -35,6 +36,11 @@ import {
 export interface OnnxRuntimeEngineOptions {
   /** The execution provider: cpu, dml, webgpu, cuda. Default cpu. Nothing else takes its place where it is missing. */
   readonly provider?: ProviderName;
+  /**
+   * An execution provider that comes as a library of its own, in place of `provider`: the caller's name for it and the
+   * library's path; which of the devices that it offers (default: the first), `index` counting those of `kind`.
+   */
+  readonly plugin?: PluginQuery;
   /** Which of the provider's devices, 0 to 63 by the runtime's own counting. Default: its best one. */
   readonly deviceIndex?: number;
   /** The provider's own options; they win over aipc's. */
@@ -84,6 +90,7 @@ const MAX_PREFILL_CHUNK_TOKENS = 4096;
 const WEIGHT_MEMORY_FACTOR = { quantised: 1.4, f32: 1.1, f16: 1.2, f16Widened: 2.2 };
 
 interface ResolvedOptions {
+  readonly plugin: Plugin | undefined;
   readonly profile: ProviderProfile;
   readonly device: ProviderDevice;
   readonly contextTokens: number;
@@ -91,14 +98,20 @@ interface ResolvedOptions {
   readonly prefillChunkTokens: number;
 }
 
-function resolveOptions(options: OnnxRuntimeEngineOptions, config: GenaiConfig): ResolvedOptions {
+function resolveOptions(
+  options: OnnxRuntimeEngineOptions,
+  config: GenaiConfig,
+  plugin: Plugin | undefined,
+): ResolvedOptions {
   const count = (option: string, value: number | undefined, fallback: number, max: number): number =>
     value === undefined ? fallback : checkNumber(WHERE, option, value, { min: 1, max, integer: true });
-  const profile = PROVIDER_PROFILES[checkChoice(WHERE, 'provider', options.provider ?? 'cpu', PROVIDERS)];
+  const profile =
+    plugin?.profile ?? PROVIDER_PROFILES[checkChoice(WHERE, 'provider', options.provider ?? 'cpu', PROVIDERS)];
   const index = options.deviceIndex;
   if (index !== undefined) checkNumber(WHERE, 'deviceIndex', index, { min: 0, max: MAX_DEVICE_INDEX, integer: true });
   const contextTokens = contextOf(options.contextTokens, config, profile);
   return {
+    plugin,
     profile,
     device: {
       index,
@@ -147,6 +160,7 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   const { threads, sessionOptions = {}, signal, onProgress } = options;
   refuseUnknownKeys(WHERE, options, [
     'provider',
+    'plugin',
     'deviceIndex',
     'providerOptions',
     'contextTokens',
@@ -161,7 +175,8 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   stringsOf('sessionOptions', sessionOptions);
   signal?.throwIfAborted();
   const config = await readOnnxFolder(folder);
-  const resolved = resolveOptions(options, config);
+  const plugin = await pluginOf(options);
+  const resolved = resolveOptions(options, config, plugin);
   const outline = await readModelOutline(config.modelFile);
   onProgress?.({ phase: 'check', modelBytes: outline.fileBytes });
   refuseUnsupported(config.modelFile, outline);
@@ -198,6 +213,16 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
     await api.async.releaseSession(session);
     throw error;
   }
+}
+
+async function pluginOf({ plugin, provider, deviceIndex }: OnnxRuntimeEngineOptions): Promise<Plugin | undefined> {
+  if (plugin === undefined) return undefined;
+  if (provider !== undefined || deviceIndex !== undefined) {
+    throw new OptionError('OPTION_INVALID', `${WHERE}: plugin excludes provider and deviceIndex; it has an index.`, {
+      details: { option: 'plugin' },
+    });
+  }
+  return openPlugin(await loadOrtApi(), plugin);
 }
 
 /** The version of the library that would run, e.g. `1.30.0`. Throws RUNTIME_LIBRARY_NOT_FOUND, RUNTIME_INCOMPATIBLE. */
@@ -257,15 +282,16 @@ async function openSession(
   api: OrtApi,
   modelFile: string,
   sessionOptions: SessionOptions,
-  { profile, device }: ResolvedOptions,
+  { plugin, profile, device }: ResolvedOptions,
   signal: AbortSignal | undefined,
 ): Promise<Pointer> {
   signal?.throwIfAborted();
-  const options = createSessionOptions(api, sessionOptions);
+  const options = createSessionOptions(api, { ...plugin?.profile.sessionEntries, ...sessionOptions });
   const cancel = (): void => api.SessionOptionsSetLoadCancellationFlag(options, true);
   signal?.addEventListener('abort', cancel, { once: true });
   try {
-    appendProvider(api, options, profile, device);
+    if (plugin === undefined) appendProvider(api, options, profile, device);
+    else appendPlugin(api, options, plugin, device.options);
     const session = await api.async.createSession(api.env, modelFile, options);
     if (signal?.aborted === true) await api.async.releaseSession(session);
     return session;
@@ -298,14 +324,15 @@ function memoryDeviceId({ profile, device }: ResolvedOptions): number {
   return profile.name === 'cuda' ? (device.index ?? 0) : 0;
 }
 
-function infoOf(api: OrtApi, io: DecoderIo, { profile, device: { index } }: ResolvedOptions): EngineInfo {
-  const device = index === undefined ? profile.device : `${profile.device}.${index}`;
+function infoOf(api: OrtApi, io: DecoderIo, { plugin, profile, device: { index } }: ResolvedOptions): EngineInfo {
+  const device = plugin?.device.kind ?? (index === undefined ? profile.device : `${profile.device}.${index}`);
   return {
-    provider: profile.name,
+    provider: plugin?.name ?? profile.name,
     runtimeVersion: `ONNX Runtime ${api.version}`,
     requestedDevice: device,
     device,
     ...describeDevice(profile, index),
+    ...(plugin === undefined ? {} : { deviceName: describePluginDevice(plugin.device) }),
     vocabularySize: io.vocabularySize,
     activationDtype: io.kvType, // GroupQueryAttention keeps its cache in the type of its activations
     kvDtype: io.kvType,

@@ -1,0 +1,200 @@
+/**
+ * Execution providers that come as libraries of their own: registers one with ONNX Runtime, lists the devices that it
+ * offers, chooses among them and appends one to a session's options. What is missing is an error that says what was found;
+ * nothing else runs in its place. Where such libraries come from: docs/gpu.md. It creates no session.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import koffi from 'koffi';
+import { EngineError, NotFoundError, OptionError } from '../../errors.js';
+import { takePointer, type OrtApi, type Pointer } from './c-api.js';
+import { PROVIDER_PROFILES, type ProviderProfile } from './providers.js';
+
+export interface PluginQuery {
+  /** The caller's own name for it; ONNX Runtime takes it for the registration. */
+  readonly name: string;
+  /** Path of the library. */
+  readonly library: string;
+  /** Which of the devices that it offers; undefined: the first. */
+  readonly kind?: PluginDevice['kind'] | undefined;
+  /** Counts those of that kind from 0. */
+  readonly index?: number | undefined;
+}
+
+export interface PluginDevice {
+  readonly kind: 'cpu' | 'gpu' | 'npu';
+  /** As ONNX Runtime calls it, e.g. `OpenVINOExecutionProvider`. */
+  readonly providerName: string;
+  readonly vendor: string;
+  /** What the provider tells of it, e.g. `ov_device`. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly pointer: Pointer;
+}
+
+/** A device of a plug-in that was chosen. */
+export interface Plugin {
+  readonly name: string;
+  readonly device: PluginDevice;
+  readonly profile: ProviderProfile;
+}
+
+const KINDS = ['cpu', 'gpu', 'npu'] as const;
+
+interface Registration {
+  readonly library: string;
+  readonly devices: readonly PluginDevice[];
+}
+
+/** Registrations are the process's: for each library of ONNX Runtime, by name. */
+const registrations = new WeakMap<OrtApi, Map<string, Promise<Registration>>>();
+
+/**
+ * Throws RUNTIME_LIBRARY_NOT_FOUND (no such file), RUNTIME_INCOMPATIBLE (no plug-in, or one that does not load),
+ * DEVICE_NOT_FOUND (it offers no such device here), OPTION_INVALID (the name stands for another library already).
+ */
+export async function openPlugin(api: OrtApi, { name, library, kind, index = 0 }: PluginQuery): Promise<Plugin> {
+  const devices = await pluginDevices(api, name, library);
+  const device = devices.filter((offered) => kind === undefined || offered.kind === kind)[index];
+  if (device === undefined) throw offersNone({ name, library, kind, index }, devices, allDevices(api));
+  return { name, device, profile: profileOf(device) };
+}
+
+/** The devices that a plug-in offers here; registers it first. Throws as openPlugin() does, but not for having none. */
+export async function pluginDevices(api: OrtApi, name: string, library: string): Promise<readonly PluginDevice[]> {
+  const file = path.resolve(library);
+  let known = registrations.get(api);
+  if (known === undefined) registrations.set(api, (known = new Map<string, Promise<Registration>>()));
+  const earlier = known.get(name);
+  if (earlier !== undefined) {
+    const registration = await earlier;
+    if (registration.library === file) return registration.devices;
+    throw new OptionError(
+      'OPTION_INVALID',
+      `The name ${name} stands for ${registration.library} in this process already, not for ${file}. Choose another name.`,
+      { details: { option: 'plugin', found: file, allowed: registration.library } },
+    );
+  }
+  const registering = register(api, name, file);
+  known.set(name, registering);
+  registering.catch(() => known.delete(name));
+  return (await registering).devices;
+}
+
+/** One at a time: what a library adds to the list of devices is what it offers. */
+let turn: Promise<unknown> = Promise.resolve();
+
+async function register(api: OrtApi, name: string, file: string): Promise<Registration> {
+  if (!existsSync(file)) {
+    throw new NotFoundError(
+      'RUNTIME_LIBRARY_NOT_FOUND',
+      `The library of the provider ${name} is not there: ${file}. docs/gpu.md says where such libraries come from.`,
+      { details: { provider: name, file } },
+    );
+  }
+  const mine = turn.then(async () => {
+    const before = new Set(allDevices(api).map(({ pointer }) => pointer));
+    try {
+      await api.async.registerExecutionProviderLibrary(api.env, name, file);
+    } catch (cause) {
+      if (!(cause instanceof EngineError)) throw cause;
+      throw new EngineError(
+        'RUNTIME_INCOMPATIBLE',
+        `${file} is no execution provider that ${api.file} can load as ${name}. ${cause.message}`,
+        { cause, details: { provider: name, file } },
+      );
+    }
+    return { library: file, devices: allDevices(api).filter(({ pointer }) => !before.has(pointer)) };
+  });
+  turn = mine.catch(() => undefined);
+  return mine;
+}
+
+/** Of all providers, those that are built in included. */
+function allDevices(api: OrtApi): readonly PluginDevice[] {
+  const count: [number | bigint] = [0];
+  const list = takePointer((out) => api.GetEpDevices(api.env, out, count)); // the environment's own
+  return Array.from({ length: Number(count[0]) }, (_, index) => {
+    const pointer = pointerAt(list, index);
+    return {
+      kind: KINDS[api.HardwareDevice_Type(api.EpDevice_Device(pointer))] ?? 'cpu',
+      providerName: api.EpDevice_EpName(pointer),
+      vendor: api.EpDevice_EpVendor(pointer),
+      metadata: readPairs(api, api.EpDevice_EpMetadata(pointer)),
+      pointer,
+    };
+  });
+}
+
+function pointerAt(list: Pointer, index: number): Pointer {
+  return koffi.decode(list, index * koffi.sizeof('void *'), 'void *') as Pointer;
+}
+
+function readPairs(api: OrtApi, pairs: Pointer): Readonly<Record<string, string>> {
+  const [keys, values]: [[Pointer | null], [Pointer | null]] = [[null], [null]];
+  const count: [number | bigint] = [0];
+  api.GetKeyValuePairs(pairs, keys, values, count);
+  const text = (list: Pointer | null, index: number): string =>
+    list === null ? '' : koffi.decode.string(pointerAt(list, index));
+  return Object.fromEntries(
+    Array.from({ length: Number(count[0]) }, (_, index) => [text(keys[0], index), text(values[0], index)] as const),
+  );
+}
+
+/** Appends the device; the options are the provider's own. Throws DEVICE_NOT_FOUND where it does not start. */
+export function appendPlugin(
+  api: OrtApi,
+  sessionOptions: Pointer,
+  { name, device }: Plugin,
+  options: Readonly<Record<string, string>>,
+): void {
+  const [keys, values] = [Object.keys(options), Object.values(options)];
+  const devices = BigUint64Array.of(device.pointer);
+  try {
+    api.SessionOptionsAppendExecutionProvider_V2(sessionOptions, api.env, devices, 1, keys, values, keys.length);
+  } catch (cause) {
+    if (!(cause instanceof EngineError)) throw cause;
+    throw new NotFoundError(
+      'DEVICE_NOT_FOUND',
+      `The provider ${name} (${describePluginDevice(device)}) does not start. ${cause.message}`,
+      { cause, details: { provider: name } },
+    );
+  }
+}
+
+/** `GPU of OpenVINOExecutionProvider (Intel, ov_device GPU)`. */
+export function describePluginDevice({ kind, providerName, vendor, metadata }: PluginDevice): string {
+  const device = metadata['ov_device'];
+  return `${kind.toUpperCase()} of ${providerName} (${vendor}${device === undefined ? '' : `, ov_device ${device}`})`;
+}
+
+/** Where the KV cache goes and what the kernels can do follows from the provider; of others nothing is known. */
+function profileOf({ kind, providerName }: PluginDevice): ProviderProfile {
+  const known = Object.values(PROVIDER_PROFILES).find(
+    ({ registeredName, name }) => registeredName === providerName && name !== 'cpu',
+  );
+  if (known !== undefined) return known;
+  return {
+    ...PROVIDER_PROFILES.cpu, // plain memory, which every provider takes
+    label: providerName,
+    device: kind === 'cpu' ? 'cpu' : 'gpu',
+    maxBatch: 1,
+    // What the provider does not take would run on the CPU without a word.
+    sessionEntries: { 'session.disable_cpu_ep_fallback': '1' },
+  };
+}
+
+function offersNone(
+  { name, library, kind, index }: PluginQuery,
+  offered: readonly PluginDevice[],
+  all: readonly PluginDevice[],
+): NotFoundError {
+  const wanted = kind === undefined ? 'device' : kind.toUpperCase();
+  const list = (devices: readonly PluginDevice[]): string => devices.map(describePluginDevice).join('; ') || 'none';
+  return new NotFoundError(
+    'DEVICE_NOT_FOUND',
+    `The provider ${name} (${library}) offers no ${wanted}${index === 0 ? '' : ` with index ${index ?? 0}`} on this machine. ` +
+      `It offers: ${list(offered)}. ONNX Runtime has in all: ${list(all)}. ` +
+      'Check that the device and its driver are there; a provider offers what it supports alone.',
+    { details: { provider: name, offered: offered.map(describePluginDevice) } },
+  );
+}
