@@ -33,6 +33,8 @@ interface RunFlags {
   provider: string;
   prefer?: Preference;
   weightFormat?: LoadModelOptions['weightFormat'];
+  epLibrary?: Readonly<Record<string, string>>;
+  epOption?: Readonly<Record<string, string>>;
   contextTokens?: number;
   threads?: number;
   sessionOption?: Readonly<Record<string, string>>;
@@ -74,6 +76,8 @@ export function runCommand(signal: AbortSignal): Command {
     .option('--provider <provider>', 'the software way to it: auto, cpu (ONNX Runtime), openvino', 'auto')
     .addOption(new Option('--prefer <what>', 'what --device auto goes by').choices(PREFERENCES))
     .addOption(new Option('--weight-format <format>', 'where aipc converts').choices(['int4', 'int8', 'fp16', 'fp32']))
+    .option('--ep-library <name=path>', 'execution provider plug-in, for --provider NAME (repeatable)', collectKeyValue)
+    .option('--ep-option <key=value>', 'option of that provider, by its own name (repeatable)', collectKeyValue)
     .option('--context-tokens <n>', 'most tokens of prompt and answer together', parseInteger)
     .option('--threads <n>', 'CPU threads', parseInteger)
     .option('--session-option <key=value>', 'ONNX Runtime session configuration entry (repeatable)', collectKeyValue)
@@ -141,6 +145,8 @@ async function load(reference: string, flags: RunFlags, prompt: string | null, s
       device: flags.device.toLowerCase(),
       provider: flags.provider.toLowerCase(),
       ...(flags.weightFormat === undefined ? {} : { weightFormat: flags.weightFormat }),
+      ...(flags.epLibrary === undefined ? {} : { epLibraries: flags.epLibrary }),
+      ...(flags.epOption === undefined ? {} : { epOptions: flags.epOption }),
       ...(flags.contextTokens === undefined ? {} : { contextTokens: flags.contextTokens }),
       ...(flags.threads === undefined ? {} : { threads: flags.threads }),
       ...(flags.sessionOption === undefined ? {} : { sessionOptions: flags.sessionOption }),

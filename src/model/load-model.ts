@@ -14,6 +14,7 @@ import { LOAD_MODEL_KEYS, type LoadModelOptions } from './load-options.js';
 import { Model } from './model.js';
 import { onnxRuntimeModels } from './onnxruntime-model.js';
 import { openvinoModels } from './openvino-model.js';
+import { splitPlugin } from './plugin-target.js';
 import { prepareModel } from './prepare-model.js';
 
 /**
@@ -30,7 +31,8 @@ export async function loadModel(reference: string, given: LoadModelOptions = {})
   refuseUnknownKeys('loadModel', given, LOAD_MODEL_KEYS);
   const device = given.device ?? 'auto';
   const download = checkChoice('loadModel', 'download', given.download ?? 'if-missing', ['never', 'if-missing']);
-  const { options, deviceId } = await resolveDevice(reference, given, download);
+  const { plugin, options: asked } = splitPlugin(given);
+  const { options, deviceId } = await resolveDevice(reference, asked, download);
   const { onProgress } = options;
   const { resolved, target, folder } = await prepareModel(reference, options, download);
   onProgress?.({ phase: 'load', label: resolved.id, doneBytes: null, totalBytes: null });
@@ -43,7 +45,7 @@ export async function loadModel(reference: string, given: LoadModelOptions = {})
     const { engine, bosTokenId, endTokenIds, weightFormat, search } =
       target.runtime === 'openvino'
         ? await openvinoModels.open(folder, target, options)
-        : await onnxRuntimeModels.open(folder, target, options);
+        : await onnxRuntimeModels.open(folder, target, options, plugin, given.epOptions);
     return new Model({
       identity: {
         id: resolved.id,

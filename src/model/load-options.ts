@@ -15,6 +15,13 @@ export interface LoadModelOptions {
    * OpenVINO folders, else ONNX Runtime.
    */
   readonly provider?: string;
+  /**
+   * Execution providers of ONNX Runtime that come as libraries: name -> path. The provider is then one of the names, and the
+   * device picks among those that it offers (gpu.N and npu.N count its own). docs/gpu.md says where they come from.
+   */
+  readonly epLibraries?: Readonly<Record<string, string>>;
+  /** Options of that provider, by its own names. */
+  readonly epOptions?: Readonly<Record<string, string>>;
   /** Where aipc converts: int4, int8, fp16, fp32. Default: the catalogue's choice, else int4; on the NPU int4. */
   readonly weightFormat?: WeightFormat;
   /** Most tokens that prompt and answer can have together; default: what the model was made for. */
@@ -58,6 +65,8 @@ export interface LoadModelOptions {
 export const LOAD_MODEL_KEYS = [
   'device',
   'provider',
+  'epLibraries',
+  'epOptions',
   'weightFormat',
   'contextTokens',
   'threads',
