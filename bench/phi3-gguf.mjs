@@ -1,10 +1,10 @@
 /**
- * A Hugging Face folder of the Phi-3 family (bench/phi3-shape.mjs writes one) as a Q4_0 GGUF file for llama.cpp: the same
- * weights, every matrix in Q4_0 (the embedding and the output matrix, too), norms in f32, and the folder's byte-level BPE
- * tokenizer. Names and keys are those of llama.cpp's gguf-py for its architecture `phi3`, which fuses q, k and v
- * (attn_qkv) and gate and up (ffn_up).
+ * A Hugging Face folder of the Phi-3 family (bench/phi3-shape.mjs writes one) as a GGUF file for llama.cpp: the same
+ * weights, every matrix in Q4_0 or F32 (the embedding and the output matrix, too), norms in f32, and the folder's
+ * byte-level BPE tokenizer. Names and keys are those of llama.cpp's converter for its architecture `phi3`, which fuses q,
+ * k and v (attn_qkv) and gate and up (ffn_up), and keeps longrope's factors as tensors.
  *
- *   node bench/phi3-gguf.mjs MODEL_FOLDER OUT.gguf          (after `npm run build`)
+ *   node bench/phi3-gguf.mjs MODEL_FOLDER OUT.gguf [Q4_0 | F32]          (after `npm run build`)
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -16,8 +16,8 @@ import { quantiseQ4_0 } from './lib/q4-0.mjs';
 
 /** Values read at once. */
 const PIECE_VALUES = 4 * 1024 * 1024;
-/** LLAMA_FTYPE_MOSTLY_Q4_0 of llama.h. */
-const MOSTLY_Q4_0 = 2;
+/** enum llama_ftype of llama.h. */
+const FILE_TYPE = { F32: 0, Q4_0: 2 };
 /** enum llama_token_type of llama.h. */
 const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, unused: 5 };
 
@@ -38,7 +38,7 @@ function tensorsOf(config) {
     { name: 'token_embd', parts: ['model.embed_tokens'] },
     ...Array.from({ length: config.layerCount }, (_, index) => layer(index)).flat(),
     { name: 'output_norm', parts: ['model.norm'] },
-    { name: 'output', parts: ['lm_head'] },
+    ...(config.tiedEmbeddings ? [] : [{ name: 'output', parts: ['lm_head'] }]),
   ].map(({ name, parts }) => ({ name: `${name}.weight`, parts: parts.map((part) => `${part}.weight`) }));
 }
 
@@ -59,12 +59,25 @@ async function* encoded(weights, parts, encode) {
 
 const asBytes = (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
-function placeTensor(weights, { name, parts }) {
+function placeTensor(weights, type, { name, parts }) {
   const shapes = parts.map((part) => weights.tensors.get(part).shape);
   if (shapes[0].length === 1)
     return { name, type: 'F32', shape: shapes[0], pieces: () => encoded(weights, parts, asBytes) };
   const rows = shapes.reduce((sum, [count]) => sum + count, 0);
-  return { name, type: 'Q4_0', shape: [rows, shapes[0][1]], pieces: () => encoded(weights, parts, quantiseQ4_0) };
+  const encode = type === 'F32' ? asBytes : quantiseQ4_0;
+  return { name, type, shape: [rows, shapes[0][1]], pieces: () => encoded(weights, parts, encode) };
+}
+
+/** Of a model with longrope, the tensors that llama.cpp's converter makes of its two lists. */
+function factorTensors({ longRope }) {
+  if (longRope === null) return [];
+  const tensor = (name, values) => ({
+    name: `rope_factors_${name}.weight`,
+    type: 'F32',
+    shape: [values.length],
+    pieces: () => [asBytes(Float32Array.from(values))],
+  });
+  return [tensor('long', longRope.longFactors), tensor('short', longRope.shortFactors)];
 }
 
 async function readTokenizer(folder, config) {
@@ -98,14 +111,16 @@ async function readTokenizer(folder, config) {
   };
 }
 
-function modelMetadata(config, name) {
+function modelMetadata(config, name, type) {
+  const { longRope } = config;
   return {
     'general.architecture': { string: 'phi3' },
     'general.name': { string: name },
-    'general.file_type': { u32: MOSTLY_Q4_0 },
+    'general.file_type': { u32: FILE_TYPE[type] },
     'general.quantization_version': { u32: 2 },
     'phi3.context_length': { u32: config.contextTokens },
-    'phi3.rope.scaling.original_context_length': { u32: config.contextTokens },
+    'phi3.rope.scaling.original_context_length': { u32: longRope?.originalContextTokens ?? config.contextTokens },
+    ...(longRope === null ? {} : { 'phi3.rope.scaling.attn_factor': { f32: longRope.attentionFactor } }),
     'phi3.embedding_length': { u32: config.hiddenSize },
     'phi3.feed_forward_length': { u32: config.intermediateSize },
     'phi3.block_count': { u32: config.layerCount },
@@ -119,14 +134,21 @@ function modelMetadata(config, name) {
 }
 
 /** Writes `file`; resolves to { file, weightBytes, wroteMs }. Memory: a few pieces of 16 MiB. */
-export async function writePhi3Gguf(folder, file) {
+export async function writePhi3Gguf(folder, file, type = 'Q4_0') {
+  if (!(type in FILE_TYPE)) throw new TypeError(`Types: ${Object.keys(FILE_TYPE).join(', ')}; '${type}' is none.`);
   const started = performance.now();
   const weights = await openWeights(folder);
   try {
     const { config } = weights;
     if (config.architecture !== 'phi3') throw new TypeError(`${folder} holds a model of type ${config.architecture}.`);
-    const metadata = { ...modelMetadata(config, path.basename(folder)), ...(await readTokenizer(folder, config)) };
-    const tensors = tensorsOf(config).map((tensor) => placeTensor(weights, tensor));
+    const metadata = {
+      ...modelMetadata(config, path.basename(folder), type),
+      ...(await readTokenizer(folder, config)),
+    };
+    const tensors = [
+      ...factorTensors(config),
+      ...tensorsOf(config).map((tensor) => placeTensor(weights, type, tensor)),
+    ];
     const weightBytes = await writeGguf(file, { metadata, tensors });
     return { file, weightBytes, wroteMs: Math.round(performance.now() - started) };
   } finally {
@@ -135,11 +157,11 @@ export async function writePhi3Gguf(folder, file) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [folder, file, ...more] = process.argv.slice(2);
+  const [folder, file, type, ...more] = process.argv.slice(2);
   if (folder === undefined || file === undefined || more.length > 0) {
-    console.error('Usage: node bench/phi3-gguf.mjs MODEL_FOLDER OUT.gguf');
+    console.error('Usage: node bench/phi3-gguf.mjs MODEL_FOLDER OUT.gguf [Q4_0 | F32]');
     process.exitCode = 2;
   } else {
-    console.log(JSON.stringify(await writePhi3Gguf(folder, file)));
+    console.log(JSON.stringify(await writePhi3Gguf(folder, file, type)));
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { configFromGguf, isConfigKey } from './gguf-config.js';
+import { type RopeFactors } from './gguf-rope-factors.js';
 import { type GgufValue } from './gguf.js';
 import { type StoredTensor } from './stored-tensor.js';
 import { type ModelConfig } from './weights.js';
@@ -46,11 +47,12 @@ const LLAMA: Readonly<Record<string, GgufValue>> = {
 function read(
   metadata: Readonly<Record<string, GgufValue | undefined>>,
   tensors: readonly StoredTensor[] = [EMBEDDING, OUTPUT],
+  ropeFactors: RopeFactors | null = null,
 ): ModelConfig {
   const kept = new Map<string, GgufValue>();
   for (const [key, value] of Object.entries(metadata))
     if (value !== undefined && isConfigKey(key)) kept.set(key, value);
-  return configFromGguf('model.gguf', { version: 3, metadata: kept, tensors });
+  return configFromGguf('model.gguf', { version: 3, metadata: kept, tensors }, ropeFactors);
 }
 
 describe('configFromGguf', () => {
@@ -100,16 +102,63 @@ describe('configFromGguf', () => {
     });
   });
 
+  it('reads longrope and partial rotary of Phi-4-mini', () => {
+    const factors = { short: Array.from({ length: 48 }, () => 1), long: Array.from({ length: 48 }, (_, i) => 1 + i) };
+    const metadata = {
+      ...PHI3_MINI,
+      'phi3.context_length': 131_072,
+      'phi3.embedding_length': 3072,
+      'phi3.attention.head_count': 24,
+      'phi3.attention.head_count_kv': 8,
+      'phi3.attention.sliding_window': 262_144,
+      'phi3.rope.dimension_count': 96,
+      'phi3.rope.scaling.attn_factor': Math.fround(Math.sqrt(1 + Math.log(32) / Math.log(4096))),
+    };
+    const found = read(metadata, [EMBEDDING], factors);
+    expect(found).toMatchObject({
+      headSize: 128,
+      rotarySize: 96,
+      kvHeadCount: 8,
+      contextTokens: 131_072,
+      slidingWindow: 262_144,
+      tiedEmbeddings: true,
+      longRope: { originalContextTokens: 4096, shortFactors: factors.short, longFactors: factors.long },
+    });
+    // The double of which the file has the nearest f32.
+    expect(found.longRope?.attentionFactor).toBe(Math.sqrt(1 + Math.log(32) / Math.log(4096)));
+    const other = read({ ...metadata, 'phi3.rope.scaling.attn_factor': 1.5 }, [EMBEDDING], factors);
+    expect(other.longRope?.attentionFactor).toBe(1.5);
+    expect(() => read(metadata, [EMBEDDING], { ...factors, long: [1] })).toThrow(/rope_factors_long.weight.*48/);
+    expect(() =>
+      read({ ...metadata, 'phi3.rope.scaling.original_context_length': undefined }, [EMBEDDING], factors),
+    ).toThrow(/original_context_length/);
+  });
+
   it("adds the vocabulary's own end-of-turn control tokens, not ordinary tokens that look like them", () => {
     const tokens = ['<|endoftext|>', 'a', '<|assistant|>', '<|end|>', '<|user|>', '<|end|>'];
     const found = read({
       ...PHI3_MINI,
+      'tokenizer.ggml.model': 'llama',
       'tokenizer.ggml.tokens': tokens,
       'tokenizer.ggml.token_type': Int32Array.of(3, 1, 3, 3, 3, 1),
       'tokenizer.ggml.eos_token_id': 0,
       'tokenizer.ggml.eot_token_id': 4,
     });
     expect(found.eosTokenIds).toEqual([0, 4, 2, 3]);
+  });
+
+  it.each([
+    ['Phi-4-mini', ['<|endoftext|>', '<|assistant|>', '<|end|>', '<|user|>'], [0, 2]],
+    ['Phi-4', ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<|im_sep|>'], [0, 2]],
+  ])('knows the end-of-turn tokens of %s, of which the file names one', (_family, tokens, expected) => {
+    const found = read({
+      ...PHI3_MINI,
+      'tokenizer.ggml.model': 'gpt2',
+      'tokenizer.ggml.tokens': tokens,
+      'tokenizer.ggml.token_type': Int32Array.of(3, 3, 3, 3),
+      'tokenizer.ggml.eos_token_id': 0,
+    });
+    expect(found.eosTokenIds).toEqual(expected);
   });
 
   it.each<[string, Record<string, GgufValue | undefined>, readonly StoredTensor[], string, RegExp]>([
@@ -120,7 +169,13 @@ describe('configFromGguf', () => {
     ['experts', { 'phi3.expert_count': 16 }, [EMBEDDING], 'MODEL_FEATURE_UNSUPPORTED', /mixture of experts/],
     ['scaled positions', { 'phi3.rope.scaling.type': 'yarn' }, [EMBEDDING], 'MODEL_FEATURE_UNSUPPORTED', /"yarn"/],
     ['scaled positions of old', { 'phi3.rope.scale_linear': 4 }, [EMBEDDING], 'MODEL_FEATURE_UNSUPPORTED', /linear/],
-    ['longrope', {}, [EMBEDDING, tensor('rope_factors_long.weight')], 'MODEL_FEATURE_UNSUPPORTED', /"longrope"/],
+    [
+      'longrope without its factors',
+      { 'phi3.rope.scaling.type': 'longrope' },
+      [EMBEDDING],
+      'MODEL_FEATURE_UNSUPPORTED',
+      /"longrope" without the tensor rope_factors_long.weight/,
+    ],
     ['llama3 scaling', {}, [EMBEDDING, tensor('rope_freqs.weight')], 'MODEL_FEATURE_UNSUPPORTED', /"llama3"/],
     [
       'heads that differ from layer to layer',

@@ -3,26 +3,31 @@
  * (llama-model.cpp `load_hparams`, llama-vocab.cpp).
  */
 import { ModelFormatError } from '../errors.js';
-import { checkConsistency, CONFIG_LIMITS, ConfigFields } from './config-fields.js';
+import { checkConsistency, CONFIG_LIMITS, ConfigFields, longRope } from './config-fields.js';
 import { type GgufHead, type GgufValue } from './gguf.js';
+import { LONG_FACTORS, type RopeFactors, SHORT_FACTORS } from './gguf-rope-factors.js';
 import { malformed, quoted } from './format-error.js';
 import { type StoredTensor } from './stored-tensor.js';
 import { checkArchitecture, unsupportedFeature } from './unsupported.js';
-import { type Architecture, type ModelConfig } from './weights.js';
+import { type Architecture, type LongRope, type ModelConfig } from './weights.js';
 
 const TOKENS = 'tokenizer.ggml.tokens';
+const TOKENIZER_MODEL = 'tokenizer.ggml.model';
 const TOKEN_TYPES = 'tokenizer.ggml.token_type';
 /** LLAMA_TOKEN_TYPE_CONTROL of llama.h. */
 const CONTROL_TOKEN = 3;
 
 /**
- * Control tokens that end a turn besides eos_token_id, which GGUF has room for only one of. Phi-3:
- * generation_config.json of Phi-3-mini-4k-instruct; the others: llama.cpp's end-of-generation texts (llama-vocab.cpp).
+ * Control tokens that end a turn besides eos_token_id, which GGUF has room for only one of. Those of Phi:
+ * generation_config.json of Phi-3-mini-4k-instruct, Phi-4-mini-instruct and phi-4; the others: llama.cpp's
+ * end-of-generation texts (llama-vocab.cpp).
  */
 const END_OF_TURN: Readonly<Record<Architecture, readonly string[]>> = {
-  phi3: ['<|endoftext|>', '<|assistant|>', '<|end|>'],
+  phi3: ['<|endoftext|>', '<|end|>', '<|im_end|>'],
   llama: ['<|eot_id|>', '<|im_end|>', '<|end|>', '<|end_of_text|>', '<|endoftext|>'],
 };
+/** Of Phi-3 alone (tokenizer.ggml.model 'llama'): Phi-4-mini's list leaves it out. */
+const PHI3_END_OF_TURN = '<|assistant|>';
 
 /** Keys after the architecture's prefix. */
 const DECODER_KEYS = [
@@ -42,6 +47,9 @@ const DECODER_KEYS = [
   'rope.freq_base',
   'rope.scale_linear',
   'rope.scaling.type',
+  'rope.scaling.factor',
+  'rope.scaling.attn_factor',
+  'rope.scaling.original_context_length',
 ] as const;
 type DecoderKey = (typeof DECODER_KEYS)[number];
 
@@ -49,6 +57,7 @@ const CONFIG_KEYS: ReadonlySet<string> = new Set([
   'general.architecture',
   'split.count',
   TOKENS,
+  TOKENIZER_MODEL,
   TOKEN_TYPES,
   'tokenizer.ggml.bos_token_id',
   'tokenizer.ggml.eos_token_id',
@@ -62,7 +71,8 @@ export function isConfigKey(key: string): boolean {
   return CONFIG_KEYS.has(key);
 }
 
-export function configFromGguf(file: string, head: GgufHead): ModelConfig {
+/** `ropeFactors`: what readRopeFactors() found. */
+export function configFromGguf(file: string, head: GgufHead, ropeFactors: RopeFactors | null): ModelConfig {
   const { metadata } = head;
   const tensors = new Map(head.tensors.map((tensor) => [tensor.name, tensor]));
   const architecture = checkArchitecture(file, metadata.get('general.architecture'));
@@ -116,7 +126,7 @@ export function configFromGguf(file: string, head: GgufHead): ModelConfig {
     headSize,
     rotarySize,
     ropeTheta: fields.number(key('rope.freq_base'), CONFIG_LIMITS.ropeTheta, 10_000),
-    longRope: null,
+    longRope: ropeFactors === null ? null : longRopeFields(fields, key, ropeFactors, { rotarySize, contextTokens }),
     rmsNormEpsilon: fields.number(key('attention.layer_norm_rms_epsilon'), CONFIG_LIMITS.rmsNormEpsilon),
     contextTokens,
     slidingWindow: architecture === 'phi3' ? phi3SlidingWindow(fields, key, layerCount, contextTokens) : null,
@@ -153,23 +163,51 @@ function refuseFeatures(
     throw unsupportedFeature(file, 'a mixture of experts (expert_count)', 'Supported: dense models.');
   }
   const scaling = fields.raw(key('rope.scaling.type')) ?? 'none';
+  // llama.cpp's converter writes no type for longrope: the tensors say it.
+  const hasFactors = tensors.has(LONG_FACTORS) || tensors.has(SHORT_FACTORS);
   const found =
-    scaling !== 'none'
-      ? `rope scaling of type ${quoted(scaling)}`
-      : tensors.has('rope_factors_long.weight')
-        ? 'rope scaling of type "longrope" (rope_factors_long.weight)'
-        : tensors.has('rope_freqs.weight')
-          ? 'rope scaling of type "llama3" (rope_freqs.weight)'
-          : fields.number(key('rope.scale_linear'), { min: 0, max: 1e6 }, 1) !== 1
-            ? 'linear rope scaling (rope.scale_linear)'
-            : undefined;
+    scaling !== 'none' && !(scaling === 'longrope' && hasFactors)
+      ? `rope scaling of type ${quoted(scaling)}${scaling === 'longrope' ? ` without the tensor ${LONG_FACTORS}` : ''}`
+      : tensors.has('rope_freqs.weight')
+        ? 'rope scaling of type "llama3" (rope_freqs.weight)'
+        : fields.number(key('rope.scale_linear'), { min: 0, max: 1e6 }, 1) !== 1
+          ? 'linear rope scaling (rope.scale_linear)'
+          : undefined;
   if (found !== undefined) {
     throw unsupportedFeature(
       file,
       found,
-      'Supported: models without position scaling, such as Phi-3-mini-4k-instruct.',
+      `Supported: models without position scaling, such as Phi-3-mini-4k-instruct, and longrope (${LONG_FACTORS}, ${SHORT_FACTORS}), such as Phi-3.5-mini-instruct.`,
     );
   }
+}
+
+function longRopeFields(
+  fields: ConfigFields,
+  key: (name: DecoderKey) => string,
+  factors: RopeFactors,
+  shape: Pick<ModelConfig, 'rotarySize' | 'contextTokens'>,
+): LongRope {
+  const sources = new Map<string, unknown>([
+    [SHORT_FACTORS, factors.short],
+    [LONG_FACTORS, factors.long],
+  ]);
+  const own = new ConfigFields(fields.file, (name) => (sources.has(name) ? sources.get(name) : fields.raw(name)));
+  const keys = {
+    shortFactors: SHORT_FACTORS,
+    longFactors: LONG_FACTORS,
+    original: key('rope.scaling.original_context_length'),
+    factor: key('rope.scaling.factor'),
+    attentionFactor: key('rope.scaling.attn_factor'),
+  };
+  const found = longRope(own, keys, shape);
+  // What the file has is rounded to f32: where it is the usual value, that is taken as it was before.
+  const usual = longRope(
+    new ConfigFields(fields.file, (name) => (name === keys.attentionFactor ? undefined : own.raw(name))),
+    keys,
+    shape,
+  );
+  return Math.fround(usual.attentionFactor) === found.attentionFactor ? usual : found;
 }
 
 /**
@@ -202,6 +240,7 @@ function endOfTurnIds(
   const types = metadata.get(TOKEN_TYPES);
   if (Array.isArray(tokens) && (types instanceof Int32Array || types instanceof Uint32Array)) {
     const texts = new Set(END_OF_TURN[architecture]);
+    if (architecture === 'phi3' && metadata.get(TOKENIZER_MODEL) === 'llama') texts.add(PHI3_END_OF_TURN);
     for (const [id, type] of types.entries()) {
       if (type === CONTROL_TOKEN && id < vocabularySize && texts.has(String(tokens[id]))) ids.add(id);
     }

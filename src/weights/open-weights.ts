@@ -9,6 +9,7 @@ import { FileWeights } from './file-weights.js';
 import { readGgufHead } from './gguf.js';
 import { configFromGguf, isConfigKey } from './gguf-config.js';
 import { indexHuggingFaceFolder } from './hugging-face-folder.js';
+import { readRopeFactors } from './gguf-rope-factors.js';
 import { ModelFile } from './model-file.js';
 import { placeTensors } from './tensor-layout.js';
 import { type WeightIndex } from './weight-index.js';
@@ -57,7 +58,7 @@ async function indexGgufFile(path: string, signal: AbortSignal | undefined): Pro
   }
   await using file = await ModelFile.open(path);
   const head = await readGgufHead(file, isConfigKey, signal);
-  const config = configFromGguf(path, head);
+  const config = configFromGguf(path, head, await readRopeFactors(file, head));
   const stored = new Map(head.tensors.map((tensor) => [tensor.name, { ...tensor, dataFile: 0 }]));
   const tensors = placeTensors(path, config, 'gguf', stored);
   return { location: path, config, files: [path], dataFiles: [file.identity], tensors };
