@@ -7,6 +7,7 @@ import type { ChatTemplate } from '../chat/template.js';
 import { NotFoundError } from '../errors.js';
 import { Scheduler } from '../generation/scheduler.js';
 import { checkChoice, refuseUnknownKeys } from '../options.js';
+import { endOfTurnTokenIds } from '../tokenizer/end-of-turn.js';
 import { loadTokenizer } from '../tokenizer/load-tokenizer.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { resolveDevice } from './choose-device.js';
@@ -60,7 +61,7 @@ export async function loadModel(reference: string, given: LoadModelOptions = {})
       tokenizer,
       chatTemplate,
       bosTokenId,
-      endTokenIds: new Set(endTokenIds),
+      endTokenIds: new Set([...endTokenIds, ...endOfTurnTokenIds(tokenizer)]),
       search,
       loadMs: performance.now() - startedMs,
       publish: isPublished(options) ? (problem) => options.onWarning?.(problem) : null,

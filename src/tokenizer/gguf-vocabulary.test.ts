@@ -126,6 +126,39 @@ describe('a byte-level vocabulary of a GGUF file', () => {
     expect(smollm.prependsBos).toBe(false);
   });
 
+  it.each([
+    ['gpt-2', 'ab12', [7, 6]],
+    ['starcoder', 'ab12', [7, 4, 5]],
+    ['dbrx', 'ab12', [7, 6]],
+    ['gpt-4o', 'ab12', [7, 6]],
+    ['llama-bpe', 'ab12', [7, 6]],
+    ['qwen2', 'ab12', [7, 4, 5]],
+  ])('is cut as %s says', (pre, text, expected) => {
+    const files = tokenizerJsonFromGguf(byteLevel({ pre, bosTokenId: 0 }));
+    const tokenizer = createTokenizer(files);
+    expect([...tokenizer.encode(text)]).toEqual(expected);
+    // As the published tokenizer.json of Llama 3 has it.
+    expect(tokenizer.prependsBos).toBe(pre === 'llama-bpe');
+    expect(files.tokenizerJson['model']).toMatchObject({ ignore_merges: pre === 'llama-bpe' });
+  });
+
+  it.each([
+    ['Phi-4-mini', ['<|user|>', '<|assistant|>', '<|end|>', '<|tool|>'], '<|end|>', false, true],
+    ['Phi-4-mini', ['<|user|>', '<|assistant|>', '<|end|>', '<|tool|>'], '<|tool|>', false, false],
+    ['phi-4', ['<|im_start|>', '<|im_sep|>', '<|im_end|>', '<|dummy_0|>'], '<|im_end|>', true, true],
+    ['phi-4', ['<|im_start|>', '<|im_sep|>', '<|im_end|>', '<|dummy_0|>'], '<|dummy_0|>', true, true],
+    ['SmolLM2', ['<|im_start|>', '<|im_end|>', '<a>', '<b>'], '<|im_end|>', false, false],
+  ])('of %s strips white space as the published file does: %s, %s', (_family, control, token, lstrip, rstrip) => {
+    const vocabulary = byteLevel();
+    const tokens = [...vocabulary.tokens, ...control];
+    const tokenTypes = Int32Array.from(tokens, (_, id) => (id >= vocabulary.tokens.length ? CONTROL : NORMAL));
+    const { tokenizerJson } = tokenizerJsonFromGguf({ ...vocabulary, tokens, tokenTypes });
+    const special = token !== '<|tool|>';
+    expect(tokenizerJson['added_tokens']).toContainEqual(
+      expect.objectContaining({ content: token, lstrip, rstrip, special }),
+    );
+  });
+
   it('carries chat template and the names of its tokens over', () => {
     const { tokenizerConfig } = tokenizerJsonFromGguf(
       byteLevel({ chatTemplate: '{{ x }}', eosTokenId: 0, paddingTokenId: 0 }),

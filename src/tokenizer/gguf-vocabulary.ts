@@ -4,9 +4,10 @@
  * It does not read GGUF files. Metadata: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (tokenizer.ggml.*)
  */
 import { ModelFormatError, UnsupportedError } from '../errors.js';
+import { addedTokens, TokenType } from './gguf-added-tokens.js';
 import { MAX_MERGES, MAX_TOKEN_CHARACTERS, MAX_VOCABULARY_TOKENS } from './limits.js';
 import { mergesFromScores } from './sentencepiece-merges.js';
-import { CL100K_EXPRESSION, O200K_EXPRESSION } from './word-scanner.js';
+import { CL100K_EXPRESSION, O200K_EXPRESSION, QWEN2_EXPRESSION } from './word-scanner.js';
 
 /** The `tokenizer.ggml.*` metadata (and `tokenizer.chat_template`) of a GGUF file. */
 export interface GgufVocabulary {
@@ -35,9 +36,6 @@ export interface TokenizerFiles {
   readonly tokenizerConfig: Readonly<Record<string, unknown>>;
 }
 
-/** https://github.com/ggml-org/llama.cpp/blob/master/include/llama.h (enum llama_token_type) */
-const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
-
 /** All tokens together. The 32,064 of Phi-3 have 190,000, Gemma's 262,144 have 1.8 million. */
 const MAX_VOCABULARY_CHARACTERS = 1 << 22;
 /** SentencePiece's own default is 16 (max_sentencepiece_length). Every place where a token can be cut is tried. */
@@ -50,18 +48,38 @@ function splitBy(expression: string): Readonly<Record<string, unknown>> {
   return { type: 'Sequence', pretokenizers: [split, { ...BYTE_LEVEL, use_regex: false }] };
 }
 
-/** `pre` of a `gpt2` vocabulary -> tokenizer.json's pre_tokenizer. */
-const PRE_TOKENIZERS: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Map<
-  string,
-  Readonly<Record<string, unknown>>
->([
-  ['gpt-2', BYTE_LEVEL],
-  ['phi-2', BYTE_LEVEL],
-  ['smollm', { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, BYTE_LEVEL] }],
-  // Phi-4
-  ['dbrx', splitBy(CL100K_EXPRESSION)],
+const SINGLE_DIGITS = {
+  type: 'Sequence',
+  pretokenizers: [{ type: 'Digits', individual_digits: true }, BYTE_LEVEL],
+};
+const LLAMA3 = { preTokenizer: splitBy(CL100K_EXPRESSION), ignoresMerges: true, addsBos: true };
+
+/** What `pre` of a `gpt2` vocabulary stands for. Names and what they share: llama.cpp, llama-vocab.cpp. */
+interface Pre {
+  /** tokenizer.json's pre_tokenizer. */
+  readonly preTokenizer: Readonly<Record<string, unknown>>;
+  readonly normalizer?: Readonly<Record<string, unknown>>;
+  readonly ignoresMerges?: boolean;
+  /** Where the file does not say. */
+  readonly addsBos?: boolean;
+}
+
+const PRE_TOKENIZERS: ReadonlyMap<string, Pre> = new Map<string, Pre>([
+  ['gpt-2', { preTokenizer: BYTE_LEVEL }],
+  ['phi-2', { preTokenizer: BYTE_LEVEL }],
+  ['smollm', { preTokenizer: SINGLE_DIGITS }],
+  ['starcoder', { preTokenizer: SINGLE_DIGITS }],
+  ['refact', { preTokenizer: SINGLE_DIGITS }],
+  ['command-r', { preTokenizer: SINGLE_DIGITS }],
+  // phi-4
+  ['dbrx', { preTokenizer: splitBy(CL100K_EXPRESSION) }],
+  ['smaug-bpe', { preTokenizer: splitBy(CL100K_EXPRESSION) }],
   // Phi-4-mini
-  ['gpt-4o', splitBy(O200K_EXPRESSION)],
+  ['gpt-4o', { preTokenizer: splitBy(O200K_EXPRESSION) }],
+  ['llama-bpe', LLAMA3],
+  ['llama3', LLAMA3],
+  ['llama-v3', LLAMA3],
+  ['qwen2', { preTokenizer: splitBy(QWEN2_EXPRESSION), normalizer: { type: 'NFC' } }],
 ]);
 
 function malformed(problem: string): ModelFormatError {
@@ -108,37 +126,6 @@ function tokenAt(vocabulary: GgufVocabulary, field: string, id: number | undefin
   return token;
 }
 
-interface AddedTokenJson {
-  readonly id: number;
-  readonly content: string;
-  readonly single_word: boolean;
-  readonly lstrip: boolean;
-  readonly rstrip: boolean;
-  readonly normalized: boolean;
-  readonly special: boolean;
-}
-
-function addedTokens(vocabulary: GgufVocabulary, ids: ReadonlyMap<string, number>): AddedTokenJson[] {
-  const typeOf = (id: number): number => vocabulary.tokenTypes?.[id] ?? TokenType.normal;
-  const isControl = (token: string): boolean => {
-    const id = ids.get(token);
-    return id !== undefined && typeOf(id) === TokenType.control;
-  };
-  // GGUF cannot say that a token takes the white space after it. Phi-3's control tokens do, with these exceptions;
-  // llama.cpp restores it, too, by the model's name (llama-vocab.cpp, "phi-3").
-  const isPhi3 = vocabulary.model === 'llama' && ['<|user|>', '<|assistant|>', '<|end|>'].every(isControl);
-  const withoutStrip = new Set(['<unk>', '<s>', '<|endoftext|>']);
-  const added: AddedTokenJson[] = [];
-  for (const [content, id] of ids) {
-    const type = typeOf(id);
-    const special = type === TokenType.control || type === TokenType.unknown;
-    if (!special && type !== TokenType.userDefined) continue;
-    const rstrip = isPhi3 && !withoutStrip.has(content);
-    added.push({ id, content, single_word: false, lstrip: false, rstrip, normalized: false, special });
-  }
-  return added;
-}
-
 function postProcessor(bosToken: string, bosTokenId: number): Readonly<Record<string, unknown>> {
   const bos = { SpecialToken: { id: bosToken, type_id: 0 } };
   const sequence = (id: 'A' | 'B', typeId: number): object => ({ Sequence: { id, type_id: typeId } });
@@ -157,6 +144,9 @@ interface Kind {
   readonly decoder: unknown;
   readonly merges: readonly (readonly [string, string] | string)[];
   readonly byteFallback: boolean;
+  readonly ignoresMerges: boolean;
+  /** Where the file does not say. */
+  readonly addsBos: boolean;
 }
 
 function sentencePiece(vocabulary: GgufVocabulary, ids: ReadonlyMap<string, number>): Kind {
@@ -188,6 +178,8 @@ function sentencePiece(vocabulary: GgufVocabulary, ids: ReadonlyMap<string, numb
     },
     merges: scoredMerges(mergeable, scores),
     byteFallback: ids.has('<0x00>'),
+    ignoresMerges: false,
+    addsBos: true,
   };
 }
 
@@ -200,11 +192,12 @@ function scoredMerges(vocabulary: ReadonlyMap<string, number>, scores: Float32Ar
 function byteLevel(vocabulary: GgufVocabulary): Kind {
   const { merges } = vocabulary;
   const pre = vocabulary.pre ?? 'default';
-  const preTokenizer = PRE_TOKENIZERS.get(pre);
-  if (preTokenizer === undefined) throw unsupported('pre', pre, [...PRE_TOKENIZERS.keys()]);
+  const found = PRE_TOKENIZERS.get(pre);
+  if (found === undefined) throw unsupported('pre', pre, [...PRE_TOKENIZERS.keys()]);
   if (merges === undefined) throw malformed('a byte-level vocabulary without merges');
   const decoder = { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true };
-  return { normalizer: null, preTokenizer, decoder, merges, byteFallback: false };
+  const { preTokenizer, normalizer = null, ignoresMerges = false, addsBos = false } = found;
+  return { normalizer, preTokenizer, decoder, merges, byteFallback: false, ignoresMerges, addsBos };
 }
 
 /**
@@ -228,13 +221,13 @@ export function tokenizerJsonFromGguf(vocabulary: GgufVocabulary): TokenizerFile
   const eosToken = tokenAt(vocabulary, 'eos_token_id', vocabulary.eosTokenId);
   const paddingToken = tokenAt(vocabulary, 'padding_token_id', vocabulary.paddingTokenId);
   const unknownToken = tokenAt(vocabulary, 'unknown_token_id', vocabulary.unknownTokenId);
-  const addsBos = (vocabulary.addBosToken ?? model === 'llama') && bosToken !== undefined;
+  const addsBos = (vocabulary.addBosToken ?? kind.addsBos) && bosToken !== undefined;
   return {
     tokenizerJson: {
       version: '1.0',
       truncation: null,
       padding: null,
-      added_tokens: addedTokens(vocabulary, ids),
+      added_tokens: addedTokens(model, tokenTypes, ids),
       normalizer: kind.normalizer,
       pre_tokenizer: kind.preTokenizer,
       post_processor: addsBos && bosTokenId !== undefined ? postProcessor(bosToken, bosTokenId) : null,
@@ -247,7 +240,7 @@ export function tokenizerJsonFromGguf(vocabulary: GgufVocabulary): TokenizerFile
         end_of_word_suffix: null,
         fuse_unk: model === 'llama',
         byte_fallback: kind.byteFallback,
-        ignore_merges: false,
+        ignore_merges: kind.ignoresMerges,
         vocab: Object.fromEntries(ids),
         merges: kind.merges,
       },

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { createTokenizer } from './create-tokenizer.js';
 import { PART_UNITS } from './text-parts.js';
-import { randomTexts } from './testing/random-texts.js';
+import { randomTexts, wellFormed } from './testing/random-texts.js';
 
 const { Tokenizer: Reference } = createRequire(import.meta.url)('@huggingface/tokenizers') as {
   Tokenizer: new (
@@ -49,7 +49,9 @@ describe.each(['phi3', 'smollm2'])('long texts (%s)', (family) => {
     const tokenizer = createTokenizer({ tokenizerJson });
     const reference = new Reference(tokenizerJson, {});
     for (const text of texts) {
-      expect([...tokenizer.encode(text)]).toEqual(reference.encode(text, { add_special_tokens: false }).ids);
+      expect([...tokenizer.encode(text)]).toEqual(
+        reference.encode(wellFormed(text), { add_special_tokens: false }).ids,
+      );
     }
   });
 

@@ -171,6 +171,9 @@ const cl100kExpression = (number: string): string =>
 /** As tokenizer.json files write it: Llama 3, Phi-4. */
 export const CL100K_EXPRESSION = cl100kExpression('\\p{N}{1,3}');
 
+/** As tokenizer.json files write it: Qwen 2. */
+export const QWEN2_EXPRESSION = cl100kExpression('\\p{N}');
+
 const UPPER_EXPRESSION = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]';
 const LOWER_EXPRESSION = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]';
 
@@ -184,7 +187,6 @@ export const O200K_EXPRESSION =
 export const SCANNER_OF_EXPRESSION: ReadonlyMap<string, WordScanner> = new Map([
   ["'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", scanGpt2],
   [CL100K_EXPRESSION, scanCl100k(3)],
-  // Qwen 2
-  [cl100kExpression('\\p{N}'), scanCl100k(1)],
+  [QWEN2_EXPRESSION, scanCl100k(1)],
   [O200K_EXPRESSION, scanO200k],
 ]);

@@ -39,10 +39,16 @@ export function randomTexts(count: number, seed: number, markers: readonly strin
     if (kind < 0.84) return pick(markers).slice(below(4), 4 + below(6));
     if (kind < 0.89) return pick(characters).repeat(2 + below(30));
     if (kind < 0.92) return `<0x${below(256).toString(16).toUpperCase().padStart(2, '0')}>`;
+    if (kind < 0.94) return pick(['\ud83d', '\udc4d', '\ud800\ud800', '\udfff ']);
     const codePoint = random() < 0.6 ? below(0xd800) : 0x10000 + below(0x10000);
     return String.fromCodePoint(codePoint);
   };
   return Array.from({ length: count }, () =>
     Array.from({ length: below(10) }, () => part() + (random() < 0.5 ? ' ' : '')).join(''),
   );
+}
+
+/** What Hugging Face's library can be given: UTF-8 has no place for half a surrogate pair, which becomes U+FFFD. */
+export function wellFormed(text: string): string {
+  return (text as string & { toWellFormed(): string }).toWellFormed();
 }

@@ -145,18 +145,23 @@ def split_byte_level(pattern, specials, size=600):
 
 
 def phi4():
-    return split_byte_level(CL100K, ["<|endoftext|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>"])
+    """All control tokens of microsoft/phi-4 take the white space on both sides."""
+    tokenizer = split_byte_level(CL100K, [])
+    dummies = [f"<|dummy_{n}|>" for n in range(3)]
+    fim = ["<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"]
+    contents = [dummies[0], "<|endoftext|>", *fim, *dummies[1:], "<|im_start|>", "<|im_end|>", "<|im_sep|>", "<|endofprompt|>"]
+    tokenizer.add_tokens([AddedToken(t, special=True, normalized=False, lstrip=True, rstrip=True) for t in contents])
+    return tokenizer
 
 
 def phi4mini():
-    tokenizer = split_byte_level(O200K, ["<|endoftext|>"])
-    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in ("<|tool|>", "<|/tool|>")])
-    tokenizer.add_tokens(
-        [
-            AddedToken(t, special=True, normalized=False, rstrip=True)
-            for t in ("<|assistant|>", "<|end|>", "<|user|>", "<|system|>")
-        ]
-    )
+    """As in microsoft/Phi-4-mini-instruct: those of tools are not declared special."""
+    tokenizer = split_byte_level(O200K, ["<|endoftext|>", "<|endofprompt|>"])
+    for content in ("<|assistant|>", "<|end|>", "<|user|>", "<|system|>"):
+        tokenizer.add_tokens([AddedToken(content, special=True, normalized=False, rstrip=True)])
+    for content in ("<|tool|>", "<|/tool|>", "<|tool_call|>", "<|/tool_call|>", "<|tool_response|>"):
+        tokenizer.add_tokens([AddedToken(content, special=False, normalized=False)])
+    tokenizer.add_tokens([AddedToken("<|tag|>", special=True, normalized=False, rstrip=True)])
     return tokenizer
 
 
