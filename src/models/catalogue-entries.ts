@@ -31,9 +31,9 @@ function weights(repo: string, downloadBytes: number | null, needs: Needs = []):
 }
 
 /** A GGUF file, which aipc converts. */
-function gguf(repo: string, path: string, downloadBytes: number, needs: Needs = []): HubSource {
+function gguf(repo: string, path: string, downloadBytes: number): HubSource {
   const weightFormat = path.includes('fp16') ? 'fp16' : 'int4';
-  return { ...weights(repo, downloadBytes, needs), path, format: 'gguf', weightFormat };
+  return { ...weights(repo, downloadBytes), path, format: 'gguf', weightFormat };
 }
 
 /** One of Microsoft's ONNX folders. */
@@ -93,7 +93,7 @@ export const catalogue: readonly CatalogueEntry[] = [
       openvino('Phi-3-mini-4k-instruct-int4-cw-ov', null, { devices: ['npu'] }),
       weights('microsoft/Phi-3-mini-4k-instruct', 7.64 * GB),
       gguf('microsoft/Phi-3-mini-4k-instruct-gguf', 'Phi-3-mini-4k-instruct-fp16.gguf', 7.64 * GB),
-      gguf('microsoft/Phi-3-mini-4k-instruct-gguf', 'Phi-3-mini-4k-instruct-q4.gguf', 2.39 * GB, ['gguf-k-quants']),
+      gguf('microsoft/Phi-3-mini-4k-instruct-gguf', 'Phi-3-mini-4k-instruct-q4.gguf', 2.39 * GB),
       onnx('microsoft/Phi-3-mini-4k-instruct-onnx', 'directml/directml-int4-awq-block-128', 2.13 * GB, {
         provider: 'dml',
         needs: ['directml'],
@@ -193,7 +193,7 @@ export const catalogue: readonly CatalogueEntry[] = [
       onnx('microsoft/phi-4-onnx', CPU_INT4, 10.9 * GB),
       weights('microsoft/phi-4', 29.3 * GB),
       gguf('microsoft/phi-4-gguf', 'phi-4-fp16.gguf', 29.3 * GB),
-      gguf('microsoft/phi-4-gguf', 'phi-4-q4.gguf', 9.05 * GB, ['gguf-k-quants']),
+      gguf('microsoft/phi-4-gguf', 'phi-4-q4.gguf', 9.05 * GB),
     ],
   },
   {

@@ -52,7 +52,6 @@ export type ModelSource = HubSource | PipSource | BuiltInSource;
 
 /** What some models need of the code that runs them, in words for messages. */
 export const MODEL_FEATURES = {
-  'gguf-k-quants': 'GGUF files in K-quants (Q4_K and the like)',
   directml: 'DirectML',
   cuda: 'CUDA',
 } as const;

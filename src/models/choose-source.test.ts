@@ -60,6 +60,7 @@ describe('the source of a model', () => {
       onnx,
       'microsoft/Phi-3-mini-4k-instruct',
       'microsoft/Phi-3-mini-4k-instruct-gguf:Phi-3-mini-4k-instruct-fp16.gguf',
+      'microsoft/Phi-3-mini-4k-instruct-gguf:Phi-3-mini-4k-instruct-q4.gguf',
     ]);
   });
 

@@ -110,9 +110,11 @@ export class Bpe {
   /** Appends the ids of the word text.slice(start, end) to `out`. */
   encode(text: string, start: number, end: number, out: IdList): void {
     const symbols = this.readSymbols(text, start, end);
-    if (symbols > MAX_HEAP_SYMBOLS)
-      this.mergeAll(symbols, (this.buckets ??= new RankBuckets(this.vocabulary.merges.size)));
-    else if (symbols > 1) this.mergeAll(symbols, this.queue);
+    if (symbols > MAX_HEAP_SYMBOLS) {
+      this.buckets ??= new RankBuckets(this.vocabulary.merges.size);
+      this.buckets.reserve(symbols);
+      this.mergeAll(symbols, this.buckets);
+    } else if (symbols > 1) this.mergeAll(symbols, this.queue);
     for (let at = 0; at < symbols; at = this.next(at, symbols)) out.push(this.ids[at] ?? UNKNOWN);
     if (this.ids.length > MAX_KEPT_SYMBOLS) this.resize(MAX_KEPT_SYMBOLS);
   }

@@ -31,19 +31,19 @@ const PHI4_MINI_PLAIN = new Set(
   ['tool', '/tool', 'tool_call', '/tool_call', 'tool_response'].map((name) => `<|${name}|>`),
 );
 
-function publishedFlags(model: string, hasControl: (token: string) => boolean): PublishedFlags {
+function publishedFlags(model: string, pre: string, hasControl: (token: string) => boolean): PublishedFlags {
   const isChatOfPhi = ['<|user|>', '<|assistant|>', '<|end|>'].every(hasControl);
   if (model === 'llama' && isChatOfPhi) {
     return { lstrip: never, rstrip: (token) => !PHI3_WITHOUT_STRIP.has(token), isPlain: never };
   }
-  if (model === 'gpt2' && isChatOfPhi) {
+  if (pre === 'gpt-4o' && isChatOfPhi) {
     return {
       lstrip: never,
       rstrip: (token) => PHI4_MINI_STRIPPED.has(token),
       isPlain: (token) => PHI4_MINI_PLAIN.has(token),
     };
   }
-  if (model === 'gpt2' && ['<|im_start|>', '<|im_sep|>', '<|im_end|>'].every(hasControl)) {
+  if (pre === 'dbrx' && ['<|im_start|>', '<|im_sep|>', '<|im_end|>'].every(hasControl)) {
     // phi-4: all of them, on both sides.
     return { lstrip: () => true, rstrip: () => true, isPlain: never };
   }
@@ -53,11 +53,12 @@ function publishedFlags(model: string, hasControl: (token: string) => boolean): 
 /** `ids`: the tokens that exist. */
 export function addedTokens(
   model: string,
+  pre: string,
   tokenTypes: Int32Array | undefined,
   ids: ReadonlyMap<string, number>,
 ): AddedTokenJson[] {
   const typeOf = (id: number): number => tokenTypes?.[id] ?? TokenType.normal;
-  const flags = publishedFlags(model, (token) => {
+  const flags = publishedFlags(model, pre, (token) => {
     const id = ids.get(token);
     return id !== undefined && typeOf(id) === TokenType.control;
   });

@@ -143,21 +143,24 @@ describe('a byte-level vocabulary of a GGUF file', () => {
   });
 
   it.each([
-    ['Phi-4-mini', ['<|user|>', '<|assistant|>', '<|end|>', '<|tool|>'], '<|end|>', false, true],
-    ['Phi-4-mini', ['<|user|>', '<|assistant|>', '<|end|>', '<|tool|>'], '<|tool|>', false, false],
-    ['phi-4', ['<|im_start|>', '<|im_sep|>', '<|im_end|>', '<|dummy_0|>'], '<|im_end|>', true, true],
-    ['phi-4', ['<|im_start|>', '<|im_sep|>', '<|im_end|>', '<|dummy_0|>'], '<|dummy_0|>', true, true],
-    ['SmolLM2', ['<|im_start|>', '<|im_end|>', '<a>', '<b>'], '<|im_end|>', false, false],
-  ])('of %s strips white space as the published file does: %s, %s', (_family, control, token, lstrip, rstrip) => {
-    const vocabulary = byteLevel();
-    const tokens = [...vocabulary.tokens, ...control];
-    const tokenTypes = Int32Array.from(tokens, (_, id) => (id >= vocabulary.tokens.length ? CONTROL : NORMAL));
-    const { tokenizerJson } = tokenizerJsonFromGguf({ ...vocabulary, tokens, tokenTypes });
-    const special = token !== '<|tool|>';
-    expect(tokenizerJson['added_tokens']).toContainEqual(
-      expect.objectContaining({ content: token, lstrip, rstrip, special }),
-    );
-  });
+    ['Phi-4-mini', 'gpt-4o', ['<|user|>', '<|assistant|>', '<|end|>', '<|tool|>'], '<|end|>', false, true],
+    ['Phi-4-mini', 'gpt-4o', ['<|user|>', '<|assistant|>', '<|end|>', '<|tool|>'], '<|tool|>', false, false],
+    ['phi-4', 'dbrx', ['<|im_start|>', '<|im_sep|>', '<|im_end|>', '<|dummy_0|>'], '<|im_end|>', true, true],
+    ['phi-4', 'dbrx', ['<|im_start|>', '<|im_sep|>', '<|im_end|>', '<|dummy_0|>'], '<|dummy_0|>', true, true],
+    ['SmolLM2', 'smollm', ['<|im_start|>', '<|im_end|>', '<a>', '<b>'], '<|im_end|>', false, false],
+  ])(
+    'of %s strips white space as the published file does (%s): %s, %s',
+    (_family, pre, control, token, lstrip, rstrip) => {
+      const vocabulary = byteLevel();
+      const tokens = [...vocabulary.tokens, ...control];
+      const tokenTypes = Int32Array.from(tokens, (_, id) => (id >= vocabulary.tokens.length ? CONTROL : NORMAL));
+      const { tokenizerJson } = tokenizerJsonFromGguf({ ...vocabulary, pre, tokens, tokenTypes });
+      const special = token !== '<|tool|>';
+      expect(tokenizerJson['added_tokens']).toContainEqual(
+        expect.objectContaining({ content: token, lstrip, rstrip, special }),
+      );
+    },
+  );
 
   it('carries chat template and the names of its tokens over', () => {
     const { tokenizerConfig } = tokenizerJsonFromGguf(

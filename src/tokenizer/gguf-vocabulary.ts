@@ -227,7 +227,7 @@ export function tokenizerJsonFromGguf(vocabulary: GgufVocabulary): TokenizerFile
       version: '1.0',
       truncation: null,
       padding: null,
-      added_tokens: addedTokens(model, tokenTypes, ids),
+      added_tokens: addedTokens(model, vocabulary.pre ?? 'default', tokenTypes, ids),
       normalizer: kind.normalizer,
       pre_tokenizer: kind.preTokenizer,
       post_processor: addsBos && bosTokenId !== undefined ? postProcessor(bosToken, bosTokenId) : null,

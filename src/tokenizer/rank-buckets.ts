@@ -19,9 +19,8 @@ export class RankBuckets {
   /** Ranks with a list, a binary heap. */
   private readonly ranks: Int32Array;
   private rankCount = 0;
-  /** Entries: a position, and the next entry of the list that it is in. */
-  private positions = new Int32Array(INITIAL_SIZE);
-  private following = new Int32Array(INITIAL_SIZE);
+  /** Two numbers an entry: a position, and where the next entry of the list is. */
+  private entries = new Int32Array(INITIAL_SIZE);
   private size = 0;
   /** Entries that pop() took out, to be used again: they are in the processor's cache. */
   private free = NONE;
@@ -37,25 +36,31 @@ export class RankBuckets {
     this.ranks = new Int32Array(ranks + 1);
   }
 
+  /** Makes room for that many merges at once, so that a long word's list is not copied as it grows. */
+  reserve(merges: number): void {
+    if (this.entries.length < merges * 2) this.resize(merges * 2);
+  }
+
   push(rank: number, position: number): void {
     let entry = this.free;
     if (entry === NONE) {
       entry = this.size;
-      this.size += 1;
-      if (entry === this.positions.length) this.grow();
+      this.size += 2;
+      if (entry === this.entries.length) this.resize(entry * 2);
     } else {
-      this.free = this.following[entry] ?? NONE;
+      this.free = this.entries[entry + 1] ?? NONE;
     }
-    this.positions[entry] = position;
-    this.following[entry] = NONE;
+    const { entries } = this;
+    entries[entry] = position;
+    entries[entry + 1] = NONE;
     if (this.first[rank] === NONE) {
       this.first[rank] = entry;
       this.isUnsorted[rank] = 0;
       this.addRank(rank);
     } else {
       const last = this.last[rank] ?? NONE;
-      if ((this.positions[last] ?? 0) > position) this.isUnsorted[rank] = 1;
-      this.following[last] = entry;
+      if ((entries[last] ?? 0) > position) this.isUnsorted[rank] = 1;
+      entries[last + 1] = entry;
     }
     this.last[rank] = entry;
   }
@@ -65,44 +70,39 @@ export class RankBuckets {
     if (this.rankCount === 0) return false;
     const rank = this.ranks[0] ?? 0;
     if (this.isUnsorted[rank] === 1) this.sort(rank);
+    const { entries } = this;
     const entry = this.first[rank] ?? NONE;
     this.rank = rank;
-    this.position = this.positions[entry] ?? 0;
-    const next = this.following[entry] ?? NONE;
+    this.position = entries[entry] ?? 0;
+    const next = entries[entry + 1] ?? NONE;
     this.first[rank] = next;
     if (next === NONE) this.removeFirstRank();
-    this.following[entry] = this.free;
+    entries[entry + 1] = this.free;
     this.free = entry;
     return true;
   }
 
   /** Gives back the memory of a long word; call it when all is taken out. */
   shrink(): void {
-    this.positions = new Int32Array(INITIAL_SIZE);
-    this.following = new Int32Array(INITIAL_SIZE);
+    this.entries = new Int32Array(INITIAL_SIZE);
     this.size = 0;
     this.free = NONE;
   }
 
-  private grow(): void {
-    const positions = new Int32Array(this.positions.length * 2);
-    positions.set(this.positions);
-    this.positions = positions;
-    const following = new Int32Array(this.following.length * 2);
-    following.set(this.following);
-    this.following = following;
+  private resize(length: number): void {
+    const entries = new Int32Array(length);
+    entries.set(this.entries);
+    this.entries = entries;
   }
 
   private sort(rank: number): void {
-    const sorted: number[] = [];
-    for (let at = this.first[rank] ?? NONE; at !== NONE; at = this.following[at] ?? NONE) {
-      sorted.push(this.positions[at] ?? 0);
-    }
-    const ascending = Int32Array.from(sorted).sort();
+    const { entries } = this;
+    const positions: number[] = [];
+    for (let at = this.first[rank] ?? NONE; at !== NONE; at = entries[at + 1] ?? NONE) positions.push(entries[at] ?? 0);
     let at = this.first[rank] ?? NONE;
-    for (const position of ascending) {
-      this.positions[at] = position;
-      at = this.following[at] ?? NONE;
+    for (const position of Int32Array.from(positions).sort()) {
+      entries[at] = position;
+      at = entries[at + 1] ?? NONE;
     }
     this.isUnsorted[rank] = 0;
   }
