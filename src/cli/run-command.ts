@@ -35,6 +35,8 @@ interface RunFlags {
   weightFormat?: LoadModelOptions['weightFormat'];
   epLibrary?: Readonly<Record<string, string>>;
   epOption?: Readonly<Record<string, string>>;
+  activations?: LoadModelOptions['activations'];
+  providerOption?: Readonly<Record<string, string>>;
   contextTokens?: number;
   threads?: number;
   sessionOption?: Readonly<Record<string, string>>;
@@ -72,14 +74,20 @@ export function runCommand(signal: AbortSignal): Command {
     .option('--min-p <p>', 'sample from tokens at least p times as likely as the likeliest', parseDecimal)
     .option('--repetition-penalty <r>', 'above 1: discourage repetition', parseDecimal)
     .option('--no-do-sample', 'greedy, whatever the sampling options say')
-    .option('--device <device>', 'the hardware: auto, cpu, gpu, gpu.N, npu', 'auto')
-    .option('--provider <provider>', 'the software way to it: auto, cpu (ONNX Runtime), openvino', 'auto')
+    .option('--device <device>', 'the hardware: auto, cpu, gpu, gpu.N, npu; dml, webgpu, cuda: gpu so', 'auto')
+    .option(
+      '--provider <provider>',
+      'the software way to it: auto, cpu, dml, webgpu, cuda (ONNX Runtime), openvino',
+      'auto',
+    )
     .addOption(new Option('--prefer <what>', 'what --device auto goes by').choices(PREFERENCES))
     .addOption(new Option('--weight-format <format>', 'where aipc converts').choices(['int4', 'int8', 'fp16', 'fp32']))
     .option('--ep-library <name=path>', 'execution provider plug-in, for --provider NAME (repeatable)', collectKeyValue)
     .option('--ep-option <key=value>', 'option of that provider, by its own name (repeatable)', collectKeyValue)
+    .addOption(new Option('--activations <type>', 'webgpu: fp32 where the device has no f16').choices(['fp32', 'fp16']))
     .option('--context-tokens <n>', 'most tokens of prompt and answer together', parseInteger)
     .option('--threads <n>', 'CPU threads', parseInteger)
+    .option('--provider-option <key=value>', "option of ONNX Runtime's provider (repeatable)", collectKeyValue)
     .option('--session-option <key=value>', 'ONNX Runtime session configuration entry (repeatable)', collectKeyValue)
     .option(
       '--ov-config <key=value>',
@@ -147,6 +155,8 @@ async function load(reference: string, flags: RunFlags, prompt: string | null, s
       ...(flags.weightFormat === undefined ? {} : { weightFormat: flags.weightFormat }),
       ...(flags.epLibrary === undefined ? {} : { epLibraries: flags.epLibrary }),
       ...(flags.epOption === undefined ? {} : { epOptions: flags.epOption }),
+      ...(flags.activations === undefined ? {} : { activations: flags.activations }),
+      ...(flags.providerOption === undefined ? {} : { providerOptions: flags.providerOption }),
       ...(flags.contextTokens === undefined ? {} : { contextTokens: flags.contextTokens }),
       ...(flags.threads === undefined ? {} : { threads: flags.threads }),
       ...(flags.sessionOption === undefined ? {} : { sessionOptions: flags.sessionOption }),

@@ -259,5 +259,5 @@ async function unsuitedDevices(located: LocatedModel): Promise<ModelFacts['unsui
 
 /** Of which the needs look at the runtime alone. */
 function targetOf(runtime: Target['runtime']): Target {
-  return { runtime, device: 'cpu' };
+  return runtime === 'openvino' ? { runtime, device: 'cpu' } : { runtime, provider: 'cpu', device: 'cpu' };
 }

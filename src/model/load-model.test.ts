@@ -121,7 +121,7 @@ describe('a request that cannot be met', () => {
     ['an unknown option', { wieghtFormat: 'int4' } as LoadModelOptions, 'OPTION_UNKNOWN'],
     ['a weight format that is none', { weightFormat: 'int3' as 'int4' }, 'OPTION_INVALID'],
     ['a device that is none', { device: 'tpu' }, 'OPTION_INVALID'],
-    ['a provider that this version lacks', { device: 'cpu', provider: 'dml' }, 'DEVICE_NOT_FOUND'],
+    ['a device and a provider that exclude each other', { device: 'cpu', provider: 'dml' }, 'OPTION_INVALID'],
     ["OpenVINO's properties for ONNX Runtime", { ovConfig: { NUM_STREAMS: '1' } }, 'OPTION_INVALID'],
     ["ONNX Runtime's options for OpenVINO", { provider: 'openvino', sessionOptions: {} }, 'OPTION_INVALID'],
   ])('%s', async (_name, options, code) => {

@@ -1,18 +1,18 @@
 /** The options of loadModel(), documented once. Each runtime checks those that are its own. */
-import type { WeightFormat } from '../convert/recipe.js';
+import type { Activations, WeightFormat } from '../convert/recipe.js';
 import type { DeviceSelection } from '../devices/recommend.js';
 import type { Preference } from '../devices/recommendation-rules.js';
 import type { OnLoadProgress } from '../models/progress.js';
 
 export interface LoadModelOptions {
   /**
-   * The hardware: auto, cpu, gpu, gpu.N, npu. Default auto: what recommendDevices() puts first, chosen before anything is
+   * The hardware: auto, cpu, gpu, gpu.N, npu; dml, webgpu, cuda are short for gpu with that provider. Default auto: what recommendDevices() puts first, chosen before anything is
    * loaded. A device that then fails is an error, never another device.
    */
   readonly device?: string;
   /**
-   * The software way to it: auto, cpu (ONNX Runtime's CPU provider), openvino. Default auto: OpenVINO for gpu, npu and
-   * OpenVINO folders, else ONNX Runtime.
+   * The software way to it: auto, cpu, dml, webgpu, cuda (ONNX Runtime's providers), openvino. Default auto: OpenVINO for
+   * gpu, npu and OpenVINO folders, else ONNX Runtime.
    */
   readonly provider?: string;
   /**
@@ -24,12 +24,18 @@ export interface LoadModelOptions {
   readonly epOptions?: Readonly<Record<string, string>>;
   /** Where aipc converts: int4, int8, fp16, fp32. Default: the catalogue's choice, else int4; on the NPU int4. */
   readonly weightFormat?: WeightFormat;
+  /**
+   * Where aipc converts for a GPU of ONNX Runtime: fp16 (default), or fp32 on webgpu for devices without f16.
+   */
+  readonly activations?: Activations;
   /** Most tokens that prompt and answer can have together; default: what the model was made for. */
   readonly contextTokens?: number;
   /** CPU threads of one native run; default: the engine's. */
   readonly threads?: number;
   /** Conversations that can hold a KV cache, and answer, at the same time. Default 4; memory is taken as they grow. */
   readonly maxSlots?: number;
+  /** Options of ONNX Runtime's execution provider, by its own names; they win over aipc's. */
+  readonly providerOptions?: Readonly<Record<string, string>>;
   /** ONNX Runtime session configuration entries. */
   readonly sessionOptions?: Readonly<Record<string, string>>;
   /** OpenVINO properties, e.g. PERFORMANCE_HINT, NUM_STREAMS, CACHE_DIR; they win over aipc's choices. */
@@ -68,9 +74,11 @@ export const LOAD_MODEL_KEYS = [
   'epLibraries',
   'epOptions',
   'weightFormat',
+  'activations',
   'contextTokens',
   'threads',
   'maxSlots',
+  'providerOptions',
   'sessionOptions',
   'ovConfig',
   'maxPromptTokens',

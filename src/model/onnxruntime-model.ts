@@ -3,22 +3,34 @@ import path from 'node:path';
 import { createOnnxRuntimeEngine, onnxRuntimeVersion } from '../engine/onnxruntime/onnxruntime-engine.js';
 import { readOnnxFolder } from '../engine/onnxruntime/onnx-folder.js';
 import type { PluginQuery } from '../engine/onnxruntime/plugin-provider.js';
+import { checkProvider } from '../engine/onnxruntime/append-provider.js';
+import { PROVIDER_PROFILES } from '../engine/onnxruntime/providers.js';
 import { OptionError } from '../errors.js';
 import { ensureConverted } from '../models/conversion-cache.js';
 import { refuseWeightFormat, type ModelRuntime } from './model-runtime.js';
 import { readWeightFormat } from './provenance.js';
+import type { LoadModelOptions } from './load-options.js';
+import { gpuIndex, type Target } from './target.js';
 
 const OPENVINO_ONLY = ['ovConfig', 'maxPromptTokens', 'minResponseTokens', 'allowUnsupported'] as const;
 
 type Runtime = ModelRuntime<'onnxruntime'>;
+type OnnxRuntimeTarget = Extract<Target, { runtime: 'onnxruntime' }>;
 
 export const onnxRuntimeModels: Omit<Runtime, 'open'> & {
   /** `plugin`: the provider that runs it, in place of the target's, with its options. */
   open(
     ...parameters: [...Parameters<Runtime['open']>, plugin?: PluginQuery, epOptions?: Readonly<Record<string, string>>]
   ): ReturnType<Runtime['open']>;
+  /** Refuses a provider that is not there or does not start, before a model is at hand. */
+  requireRuntime(target: OnnxRuntimeTarget, options: LoadModelOptions): Promise<void>;
 } = {
-  async prepare(model, _target, options) {
+  async requireRuntime({ provider, device }, { providerOptions = {} }) {
+    const index = device === 'cpu' ? undefined : gpuIndex(device);
+    await checkProvider(PROVIDER_PROFILES[provider], { index, options: providerOptions });
+  },
+
+  async prepare(model, target, options) {
     for (const option of OPENVINO_ONLY) {
       if (options[option] === undefined) continue;
       throw new OptionError(
@@ -30,12 +42,18 @@ export const onnxRuntimeModels: Omit<Runtime, 'open'> & {
     }
     if (model.kind !== 'weights') {
       refuseWeightFormat(model, options);
+      refuseActivations(model.path, options.activations);
       return model.path;
     }
+    await this.requireRuntime(target, options); // before minutes of converting for it
     return ensureConverted(model, {
       conversion: {
         runtime: 'onnxruntime',
-        weights: { weightFormat: options.weightFormat ?? model.defaultWeightFormat },
+        weights: {
+          target: target.provider,
+          activations: options.activations,
+          weightFormat: options.weightFormat ?? model.defaultWeightFormat,
+        },
       },
       runtimeVersion: await onnxRuntimeVersion(),
       onProgress: options.onProgress,
@@ -43,12 +61,15 @@ export const onnxRuntimeModels: Omit<Runtime, 'open'> & {
     });
   },
 
-  async open(folder, _target, options, plugin, epOptions) {
+  async open(folder, { provider, device }, options, plugin, epOptions) {
     const { file, bosTokenId, endTokenIds, search } = await readOnnxFolder(folder);
     const weightFormat = await readWeightFormat(path.dirname(file));
+    const index = device === 'cpu' ? undefined : gpuIndex(device);
+    const providerOptions = epOptions ?? options.providerOptions;
     const engine = await createOnnxRuntimeEngine(folder, {
-      ...(plugin === undefined ? {} : { plugin }),
-      ...(epOptions === undefined ? {} : { providerOptions: epOptions }),
+      ...(plugin === undefined ? { provider } : { plugin }),
+      ...(index === undefined ? {} : { deviceIndex: index }),
+      ...(providerOptions === undefined ? {} : { providerOptions }),
       ...(options.maxSlots === undefined ? {} : { maxSlots: options.maxSlots }),
       ...(options.contextTokens === undefined ? {} : { contextTokens: options.contextTokens }),
       ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -58,3 +79,12 @@ export const onnxRuntimeModels: Omit<Runtime, 'open'> & {
     return { engine, bosTokenId, endTokenIds, weightFormat, search };
   },
 };
+
+function refuseActivations(folder: string, activations: string | undefined): void {
+  if (activations === undefined) return;
+  throw new OptionError(
+    'OPTION_INVALID',
+    `loadModel: activations applies where aipc converts weights; ${folder} is an ONNX folder already. Leave it out.`,
+    { details: { option: 'activations' } },
+  );
+}

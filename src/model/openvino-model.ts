@@ -27,11 +27,12 @@ export const openvinoModels: ModelRuntime<'openvino'> & {
   },
 
   async prepare(model, { device }, options) {
-    if (options.sessionOptions !== undefined) {
+    for (const option of ['sessionOptions', 'providerOptions', 'activations'] as const) {
+      if (options[option] === undefined) continue;
       throw new OptionError(
         'OPTION_INVALID',
-        'loadModel: sessionOptions applies to ONNX Runtime, but this model would run on OpenVINO. Use ovConfig.',
-        { details: { option: 'sessionOptions' } },
+        `loadModel: ${option} applies to ONNX Runtime, but this model would run on OpenVINO. Use ovConfig.`,
+        { details: { option } },
       );
     }
     if (model.kind !== 'weights') {

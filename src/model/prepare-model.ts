@@ -40,6 +40,7 @@ export async function prepareModel(
   if (located.missingBytes !== 0) {
     // What would end the load in any case is said before gigabytes are fetched.
     if (target.runtime === 'openvino') await openvinoModels.requireRuntime(target, options);
+    else await onnxRuntimeModels.requireRuntime(target, options);
     await requireRoomFor(located, target, options);
   }
   const resolved = await located.fetch();
@@ -81,6 +82,7 @@ function servesDevice(entry: CatalogueEntry, { device }: SourceRequest): boolean
 
 export async function needsOf(located: LocatedModel, target: Target, options: LoadModelOptions): Promise<ModelNeeds> {
   const { id, kind, entry, totalBytes, missingBytes, configFolder, fetchFolder } = located;
+  const onCpu = target.device === 'cpu'; // elsewhere the KV cache is the device's to hold
   const common = {
     id,
     runtime: target.runtime,
@@ -90,7 +92,13 @@ export async function needsOf(located: LocatedModel, target: Target, options: Lo
   if (kind !== 'weights') {
     const config = kind === 'onnx' && configFolder !== null ? await readOnnxFolder(configFolder) : null;
     const contextTokens = options.contextTokens ?? config?.contextTokens ?? entry?.contextTokens ?? null;
-    return { ...common, conversion: null, weightBytes: totalBytes, shape: config, contextTokens };
+    return {
+      ...common,
+      conversion: null,
+      weightBytes: totalBytes,
+      shape: onCpu || target.runtime === 'openvino' ? config : null,
+      contextTokens,
+    };
   }
   const config = configFolder === null ? undefined : (await readFolderConfig(configFolder)).config;
   const shape = config === undefined ? (entry?.shape ?? null) : shapeOf(config);
@@ -101,7 +109,7 @@ export async function needsOf(located: LocatedModel, target: Target, options: Lo
     ...common,
     conversion: bytes === null ? null : { bytes, folder: conversionsFolder() },
     weightBytes: bytes,
-    shape,
+    shape: onCpu || target.runtime === 'openvino' ? shape : null,
     contextTokens: options.contextTokens ?? config?.contextTokens ?? entry?.contextTokens ?? null,
   };
 }

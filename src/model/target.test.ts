@@ -7,16 +7,21 @@ const choose = (device: string, provider: string, kind: ModelKind = 'weights') =
 
 describe('chooseTarget', () => {
   it.each<[string, string, ModelKind, string]>([
-    ['auto', 'auto', 'weights', 'onnxruntime cpu'],
-    ['cpu', 'auto', 'onnx', 'onnxruntime cpu'],
+    ['auto', 'auto', 'weights', 'onnxruntime cpu cpu'],
+    ['cpu', 'auto', 'onnx', 'onnxruntime cpu cpu'],
     ['CPU', 'OpenVINO', 'weights', 'openvino cpu'],
     ['auto', 'auto', 'openvino', 'openvino cpu'],
     ['GPU.0', 'auto', 'weights', 'openvino gpu.0'],
     ['gpu', 'openvino', 'openvino', 'openvino gpu'],
     ['NPU', 'auto', 'weights', 'openvino npu'],
+    ['auto', 'DML', 'weights', 'onnxruntime dml gpu'],
+    ['gpu.1', 'webgpu', 'onnx', 'onnxruntime webgpu gpu.1'],
+    ['CUDA', 'auto', 'onnx', 'onnxruntime cuda gpu'],
+    ['dml', 'dml', 'weights', 'onnxruntime dml gpu'],
   ])('device %s, provider %s, %s: %s', (device, provider, kind, expected) => {
     const target = choose(device, provider, kind);
-    expect(`${target.runtime} ${target.device}`).toBe(expected);
+    const by = target.runtime === 'onnxruntime' ? ` ${target.provider}` : '';
+    expect(`${target.runtime}${by} ${target.device}`).toBe(expected);
   });
 
   it.each<[string, string, ModelKind, string]>([
@@ -26,7 +31,11 @@ describe('chooseTarget', () => {
     ['npu', 'cpu', 'weights', 'OPTION_INVALID'],
     ['npu', 'auto', 'onnx', 'OPTION_INVALID'],
     ['cpu', 'cpu', 'openvino', 'OPTION_INVALID'],
-    ['gpu', 'dml', 'weights', 'DEVICE_NOT_FOUND'],
+    ['gpu', 'cpu', 'weights', 'OPTION_INVALID'],
+    ['cpu', 'dml', 'weights', 'OPTION_INVALID'],
+    ['npu', 'webgpu', 'weights', 'OPTION_INVALID'],
+    ['dml', 'cuda', 'weights', 'OPTION_INVALID'],
+    ['webgpu', 'auto', 'openvino', 'OPTION_INVALID'],
   ])('refuses device %s with provider %s for %s', (device, provider, kind, code) => {
     expect(() => choose(device, provider, kind)).toThrow(expect.objectContaining({ code }) as Error);
   });

@@ -3,40 +3,43 @@
  * model it is, become one target or an error. Nothing is replaced by something else. It loads nothing and does not
  * know whether the device is there: the runtime is asked for that.
  */
-import { NotFoundError, OptionError } from '../errors.js';
+import { OptionError } from '../errors.js';
 import type { ModelKind } from '../models/resolve.js';
 
 export type Target =
-  | { readonly runtime: 'onnxruntime'; readonly device: 'cpu' }
+  | { readonly runtime: 'onnxruntime'; readonly provider: 'cpu'; readonly device: 'cpu' }
+  | { readonly runtime: 'onnxruntime'; readonly provider: GpuProvider; readonly device: GpuDevice }
   | { readonly runtime: 'openvino'; readonly device: OpenvinoDevice };
 
-export type OpenvinoDevice = 'cpu' | 'gpu' | `gpu.${number}` | 'npu';
+export type GpuDevice = 'gpu' | `gpu.${number}`;
+export type OpenvinoDevice = 'cpu' | GpuDevice | 'npu';
+/** Execution providers of ONNX Runtime for GPUs. */
+export type GpuProvider = 'dml' | 'webgpu' | 'cuda';
 
 /** What the caller asked for, as names that mean something; which model it is for is not known yet. */
 export interface RequestedTarget {
   readonly device: OpenvinoDevice;
-  readonly provider: 'auto' | 'cpu' | 'openvino';
+  readonly provider: 'auto' | 'cpu' | 'openvino' | GpuProvider;
 }
 
 export interface TargetRequest {
-  /** auto, cpu, gpu, gpu.N, npu; case-insensitive. */
+  /** auto, cpu, gpu, gpu.N, npu; dml, webgpu, cuda are short for gpu with that provider; case-insensitive. */
   readonly device: string;
-  /** auto, cpu (ONNX Runtime's CPU provider), openvino; case-insensitive. */
+  /** auto, cpu, dml, webgpu, cuda (ONNX Runtime's providers), openvino; case-insensitive. */
   readonly provider: string;
   readonly kind: ModelKind;
   /** Path of the model, for messages. */
   readonly location: string;
 }
 
-const DEVICES = 'auto, cpu, gpu, gpu.N, npu';
-const PROVIDERS = 'auto, cpu, openvino';
-/** Providers of ONNX Runtime that other versions of aipc may drive. */
-const ABSENT_PROVIDERS = ['dml', 'webgpu', 'cuda'];
+const DEVICES = 'auto, cpu, gpu, gpu.N, npu, dml, webgpu, cuda';
+const GPU_PROVIDERS: readonly GpuProvider[] = ['dml', 'webgpu', 'cuda'];
+const PROVIDERS = ['auto', 'cpu', 'dml', 'webgpu', 'cuda', 'openvino'] as const;
 
 /**
- * auto device: the CPU (choose-device.ts has put a better one in its place). auto provider: OpenVINO for gpu and npu and for IR folders, ONNX Runtime otherwise.
- * Throws OPTION_INVALID for names that mean nothing and for a model that the provider cannot run, DEVICE_NOT_FOUND for
- * a device that no provider of this version drives.
+ * auto device: the CPU, or the GPU where the provider is one for GPUs (choose-device.ts has put a better one in its place). auto provider: OpenVINO for gpu and npu and for IR
+ * folders, ONNX Runtime otherwise. Throws OPTION_INVALID for names that mean nothing, for a device and a provider that
+ * exclude each other, and for a model that the provider cannot run.
  */
 export function chooseTarget(request: TargetRequest): Target {
   const { device, provider } = parseTarget(request);
@@ -50,13 +53,6 @@ export function chooseTarget(request: TargetRequest): Target {
     }
     return { runtime: 'openvino', device };
   }
-  if (device !== 'cpu') {
-    throw new OptionError(
-      'OPTION_INVALID',
-      `device '${request.device}' and provider 'cpu' exclude each other. Use the provider openvino or auto.`,
-      { details: { device: request.device, provider: request.provider } },
-    );
-  }
   if (request.kind === 'openvino') {
     throw unfit(
       request,
@@ -64,17 +60,53 @@ export function chooseTarget(request: TargetRequest): Target {
       'Use the provider openvino or auto.',
     );
   }
-  return { runtime: 'onnxruntime', device };
+  if (isGpuProvider(provider) && device !== 'cpu' && device !== 'npu') {
+    return { runtime: 'onnxruntime', provider, device };
+  }
+  if (device !== 'cpu') {
+    throw excluding(request.device, request.provider, 'Use the provider openvino, dml, webgpu, cuda or auto.');
+  }
+  return { runtime: 'onnxruntime', provider: 'cpu', device };
 }
 
-/** Throws OPTION_INVALID, DEVICE_NOT_FOUND for names that mean nothing here. */
+/** Throws OPTION_INVALID for names that mean nothing here or exclude each other. */
 export function parseTarget({ device, provider }: Pick<TargetRequest, 'device' | 'provider'>): RequestedTarget {
-  return { device: parseDevice(device), provider: parseProvider(provider) };
+  const asked = parseProvider(provider);
+  const short = GPU_PROVIDERS.find((name) => name === device.toLowerCase());
+  if (short !== undefined) {
+    if (asked !== 'auto' && asked !== short) throw excluding(device, provider, `Leave the provider out.`);
+    return { device: 'gpu', provider: short };
+  }
+  if (!isGpuProvider(asked)) return { device: parseDevice(device, 'cpu'), provider: asked };
+  const chosen = parseDevice(device, 'gpu');
+  if (chosen === 'cpu' || chosen === 'npu') {
+    throw excluding(device, provider, `${asked} is for GPUs: use the device gpu, gpu.N or auto.`);
+  }
+  return { device: chosen, provider: asked };
 }
 
-function parseDevice(text: string): OpenvinoDevice {
+/** N of gpu.N; undefined: no particular one. */
+export function gpuIndex(device: GpuDevice): number | undefined {
+  return device === 'gpu' ? undefined : Number(device.slice('gpu.'.length));
+}
+
+function isGpuProvider(provider: string): provider is GpuProvider {
+  return GPU_PROVIDERS.some((name) => name === provider);
+}
+
+function excluding(device: string, provider: string, remedy: string): OptionError {
+  return new OptionError(
+    'OPTION_INVALID',
+    `device '${device}' and provider '${provider}' exclude each other. ${remedy}`,
+    {
+      details: { device, provider },
+    },
+  );
+}
+
+function parseDevice(text: string, auto: 'cpu' | 'gpu'): OpenvinoDevice {
   const device = text.toLowerCase();
-  if (device === 'auto') return 'cpu';
+  if (device === 'auto') return auto;
   if (device === 'cpu' || device === 'gpu' || device === 'npu') return device;
   const number = /^gpu\.(\d{1,2})$/u.exec(device)?.[1];
   if (number !== undefined) return `gpu.${Number(number)}`;
@@ -83,18 +115,12 @@ function parseDevice(text: string): OpenvinoDevice {
   });
 }
 
-function parseProvider(text: string): 'auto' | 'cpu' | 'openvino' {
-  const provider = text.toLowerCase();
-  if (provider === 'auto' || provider === 'cpu' || provider === 'openvino') return provider;
-  if (ABSENT_PROVIDERS.includes(provider)) {
-    throw new NotFoundError(
-      'DEVICE_NOT_FOUND',
-      `provider '${text}' is not in this version of aipc, which has ${PROVIDERS}. On Intel GPUs use openvino.`,
-      { details: { provider: text } },
-    );
-  }
-  throw new OptionError('OPTION_INVALID', `provider '${text}' is none of ${PROVIDERS}.`, {
-    details: { option: 'provider', found: text, allowed: PROVIDERS },
+function parseProvider(text: string): RequestedTarget['provider'] {
+  const provider = PROVIDERS.find((name) => name === text.toLowerCase());
+  if (provider !== undefined) return provider;
+  const allowed = PROVIDERS.join(', ');
+  throw new OptionError('OPTION_INVALID', `provider '${text}' is none of ${allowed}.`, {
+    details: { option: 'provider', found: text, allowed },
   });
 }
 

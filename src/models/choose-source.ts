@@ -18,7 +18,7 @@ import {
 export interface SourceRequest {
   readonly device: DeviceName;
   /** auto: ONNX Runtime or OpenVINO on the CPU, OpenVINO elsewhere. */
-  readonly provider: 'auto' | 'cpu' | 'openvino';
+  readonly provider: 'auto' | 'cpu' | 'openvino' | 'dml' | 'webgpu' | 'cuda';
   /** undefined: whatever is best. */
   readonly weightFormat?: WeightFormat | undefined;
   /** Ready-made folders do not serve: the weights are to be converted by the caller. Default false. */
@@ -86,6 +86,7 @@ function rank(
 
 function runtimesFor({ device, provider }: SourceRequest): readonly Runtime[] {
   if (provider === 'openvino') return ['openvino'];
+  if (device === 'gpu' && provider !== 'auto' && provider !== 'cpu') return ['onnxruntime'];
   if (device !== 'cpu') return provider === 'auto' ? ['openvino'] : [];
   return provider === 'auto' ? ['onnxruntime', 'openvino'] : ['onnxruntime'];
 }
@@ -93,7 +94,13 @@ function runtimesFor({ device, provider }: SourceRequest): readonly Runtime[] {
 function isReadyMade(source: ModelSource, runtime: Runtime, request: SourceRequest): boolean {
   const { device, weightFormat = 'int4', weightsOnly = false } = request;
   if (source.kind !== 'hub' || weightsOnly || source.weightFormat !== weightFormat) return false;
-  return source.provider === (runtime === 'openvino' ? 'openvino' : 'cpu') && source.devices.includes(device);
+  return source.provider === madeFor(runtime, request) && source.devices.includes(device);
+}
+
+/** The provider that a ready-made folder must be made for. */
+function madeFor(runtime: Runtime, { provider }: SourceRequest): SourceRequest['provider'] {
+  if (runtime === 'openvino') return 'openvino';
+  return provider === 'auto' ? 'cpu' : provider;
 }
 
 function isConvertible(source: ModelSource): boolean {

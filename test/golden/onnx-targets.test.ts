@@ -10,15 +10,10 @@ import { buildDecoderGraph } from '../../src/convert/onnx/decoder-graph.js';
 import { genaiConfig } from '../../src/convert/onnx/genai-config.js';
 import type { OnnxModel, OnnxNode, OnnxValue } from '../../src/convert/onnx/onnx-model.js';
 import { resolveWeightRecipe, type WeightOptions } from '../../src/convert/recipe.js';
-import { argmax } from '../../src/sampling/argmax.js';
 import { openWeights } from '../../src/weights/open-weights.js';
+import { expectSameTokens } from './compare-tokens.js';
 import { ExportedFolders, ModelRunner } from './model-runner.js';
-import { GoldenVectors, relativeRms, TINY_MODELS, tinyModelFolder } from './vectors.js';
-
-/** Relative root mean square over the logits of a prompt and an answer: fp16 has 11 bits. */
-const LOGIT_TOLERANCE = 0.01;
-/** Logits this near to each other are a tie: they are around 5, and both may be off by the tolerance. */
-const TIE = 0.1;
+import { GoldenVectors, TINY_MODELS, tinyModelFolder } from './vectors.js';
 
 interface BuilderForm {
   readonly inputs: readonly { readonly name: string; readonly type: string }[];
@@ -112,7 +107,6 @@ describe('run by the CPU provider, a graph for another target', () => {
   ] as const satisfies readonly WeightOptions[];
   const cases = TINY_MODELS.flatMap((model) => targets.map((weights) => ({ model, ...weights })));
 
-  // The tiny models have random weights and thus near ties, which fp16 decides otherwise now and then.
   it.each(cases)("$model, $target, $weightFormat $activations: the CPU's logits and tokens", async (given) => {
     const { model, ...weights } = given;
     const { weightFormat } = weights;
@@ -120,25 +114,8 @@ describe('run by the CPU provider, a graph for another target', () => {
     await using cpu = await ModelRunner.open(await folders.of(tinyModelFolder(model), own));
     await using runner = await ModelRunner.open(await folders.of(tinyModelFolder(model), weights));
     expect(runner.engine.info.kvDtype).toBe('activations' in weights ? 'f32' : 'f16');
-    const { vocabularySize } = runner.engine.info;
-    let ties = 0;
-    let tokens = 0;
-    for (const prompt of new GoldenVectors(model).file.prompts) {
-      const sequence = [...prompt.tokenIds, ...(await cpu.greedy(prompt.tokenIds, 32))];
-      const expected = await cpu.logits(sequence, 'all');
-      const found = await runner.logits(sequence, 'all');
-      expect(relativeRms(found, expected)).toBeLessThan(LOGIT_TOLERANCE);
-      for (let at = prompt.tokenIds.length - 1; at < sequence.length - 1; at += 1) {
-        const row = (logits: Float32Array): Float32Array =>
-          logits.subarray(at * vocabularySize, (at + 1) * vocabularySize);
-        const [want, got] = [argmax(row(expected)), argmax(row(found))];
-        tokens += 1;
-        if (got === want) continue;
-        ties += 1;
-        expect((row(expected)[want] ?? 0) - (row(expected)[got] ?? 0)).toBeLessThan(TIE);
-      }
-    }
-    expect(ties / tokens).toBeLessThan(0.02);
+    const { prompts } = new GoldenVectors(model).file;
+    await expectSameTokens(runner, cpu, prompts, 32, { logitTolerance: 0.01, tie: 0.1 }); // fp16 has 11 bits
   });
 
   it('gives exactly the tokens of the demo model, whose weights are trained', async () => {

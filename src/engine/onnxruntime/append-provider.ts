@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import koffi from 'koffi';
 import { EngineError, NotFoundError } from '../../errors.js';
-import { takePointer, type OrtApi, type Pointer } from './c-api.js';
+import { loadOrtApi, takePointer, type OrtApi, type Pointer } from './c-api.js';
 import type { ProviderProfile } from './providers.js';
 
 /** What the caller may say of the device. */
@@ -60,6 +60,17 @@ export function appendProvider(
       api.SessionOptionsAppendExecutionProvider(sessionOptions, REGISTRY_NAME[profile.name], keys, values, keys.length);
   } catch (cause) {
     throw doesNotStart(api, profile, cause);
+  }
+}
+
+/** Whether the provider starts on that device, before a model is at hand. Throws as appendProvider() does. */
+export async function checkProvider(profile: ProviderProfile, device: ProviderDevice): Promise<void> {
+  const api = await loadOrtApi();
+  const sessionOptions = takePointer((out) => api.CreateSessionOptions(out));
+  try {
+    appendProvider(api, sessionOptions, profile, device);
+  } finally {
+    api.ReleaseSessionOptions(sessionOptions);
   }
 }
 
