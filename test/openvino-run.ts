@@ -23,8 +23,8 @@ const INFO = koffi.struct({
   nodeType: 'str',
 });
 const LIST = koffi.struct({ infos: 'void *', size: 'size_t' });
-/** ov_profiling_info_t.Status */
-const EXECUTED = 2;
+/** ov_profiling_info_t.Status. An operation that took less than a microsecond counts as NOT_RUN. */
+const OPTIMIZED_OUT = 1;
 
 export interface OpenvinoRun {
   /** f32 [rows, vocabulary] */
@@ -99,7 +99,7 @@ function executedOperations(api: OvApi, request: Pointer): Record<string, number
   try {
     const infos = koffi.decode(list.infos, INFO, Number(list.size)) as { status: number; nodeType: string }[];
     const counts: Record<string, number> = {};
-    for (const { nodeType } of infos.filter((info) => info.status === EXECUTED)) {
+    for (const { nodeType } of infos.filter((info) => info.status !== OPTIMIZED_OUT)) {
       counts[nodeType] = (counts[nodeType] ?? 0) + 1;
     }
     return counts;

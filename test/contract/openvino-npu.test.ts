@@ -29,8 +29,11 @@ import { OPTIMUM_MODEL_FOR_NPU, optimumAnswers, OptimumFolder } from './optimum-
  * fall. Logits have a standard deviation of 4; other mistakes show as several units.
  */
 const TOLERANCE = 0.02;
-/** f32 between the parts that NPUW cuts a model into, where an NPU has f16. */
-const EMULATED = { NPUW_DEVICES: 'CPU', NPUW_F16IC: 'NO' };
+/**
+ * f32 between the parts that NPUW cuts a model into, where an NPU has f16, and in them: a CPU may have bf16 and quantise
+ * activations.
+ */
+const EMULATED = { NPUW_DEVICES: 'CPU', NPUW_F16IC: 'NO', EXECUTION_MODE_HINT: 'ACCURACY' };
 /** Four chunks of prompt. */
 const npu = { maxPromptTokens: 128, minResponseTokens: 64 };
 const CONTEXT_TOKENS = 191;
@@ -56,14 +59,12 @@ async function exportTo(folder: string, weights: OpenvinoWeightOptions): Promise
   return folder;
 }
 
-/** An engine on the NPU's path; what was compiled once is loaded from `root`. */
+/** An engine on the NPU's path. Its precision keeps it out of the cache of compiled models. */
 function openNpu(folder: string, options: Partial<OpenvinoEngineOptions> = {}): Promise<Engine> {
   const ovConfig = { ...EMULATED, ...options.ovConfig };
-  const compiledCacheFolder = path.join(root, 'compiled');
   return createOpenvinoEngine(folder, {
     npu,
     prefillChunkTokens: 32,
-    compiledCacheFolder,
     ...options,
     device: 'npu',
     ovConfig,
@@ -311,9 +312,7 @@ describeWithOpenvino('a longrope model on NPUW over the CPU', () => {
     const folder = path.join(root, 'longrope');
     await exportOpenvinoModel(tinyModelFolder('phi3-longrope'), folder, { weightFormat: 'fp32', workers: 0 });
     const lengths = { maxPromptTokens: 32, minResponseTokens: 32 };
-    // A CPU with bf16 would compute in it.
-    const ovConfig = { INFERENCE_PRECISION_HINT: 'f32' };
-    await using runner = new ModelRunner(await openNpu(folder, { npu: lengths, ovConfig }));
+    await using runner = new ModelRunner(await openNpu(folder, { npu: lengths }));
     const { prompts, longropeBoundary } = new GoldenVectors('phi3-longrope').file;
     const boundary = longropeBoundary ?? NaN;
     expect(runner.engine.limits).toMatchObject({ contextTokens: boundary, ropeBoundaries: [] });
@@ -385,6 +384,7 @@ describeWithOpenvino('opening a model for the NPU', () => {
     ['an unknown option', { npu: { maxPrompt: 1 } as object }, 'OPTION_UNKNOWN', /maxPromptTokens/],
     ['a switch that is none', { npu: { allowUnsupported: 1 } as object }, 'OPTION_INVALID', /true or false/],
     ['threads', { threads: 2 }, 'OPTION_INVALID', /threads/],
+    ['a cache that loses the precision', { ovConfig: { CACHE_DIR: 'x' } }, 'OPTION_INVALID', /exclude each other/],
     ['lengths that the model has no room for', { npu: { maxPromptTokens: 512 } }, 'OPTION_INVALID', /512/],
   ])('refuses %s', async (_, options, code, message) => {
     await expect(openNpu(folder, options)).rejects.toMatchObject({
@@ -404,7 +404,16 @@ describeWithOpenvino('opening a model for the NPU', () => {
     const warnings: OpenvinoWarning[] = [];
     const onWarning = (warning: OpenvinoWarning): void => void warnings.push(warning);
     const load = async (): Promise<Float32Array> => {
-      await using runner = new ModelRunner(await openNpu(folder, { compiledCacheFolder, onWarning }));
+      await using runner = new ModelRunner(
+        await createOpenvinoEngine(folder, {
+          device: 'npu',
+          npu,
+          prefillChunkTokens: 32,
+          ovConfig: { NPUW_DEVICES: 'CPU', NPUW_F16IC: 'NO' },
+          compiledCacheFolder,
+          onWarning,
+        }),
+      );
       return await runner.logits(tokens(40), 'last');
     };
     const first = await load();

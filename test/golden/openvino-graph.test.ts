@@ -14,6 +14,9 @@ import { describeWithOpenvino } from '../openvino.js';
 import { runOpenvinoPrompt } from '../openvino-run.js';
 import { maxAbsoluteDifference, tinyModelFolder } from './vectors.js';
 
+/** Of the sizes of tokens and mask, once for all layers. */
+const SHAPE_GATHERS = 3;
+
 let parent: string;
 beforeAll(() => {
   parent = mkdtempSync(path.join(tmpdir(), 'aipc-openvino-graph-'));
@@ -48,8 +51,8 @@ describeWithOpenvino('an exported graph on the CPU plug-in', () => {
           ScaledDotProductAttentionWithKVCache: layers,
           // Compressed weights go into the matrix product as they are.
           ...('weightFormat' in options
-            ? { FullyConnectedCompressed: matrices, GatherCompressed: 1 }
-            : { FullyConnected: matrices, Gather: 1 }),
+            ? { FullyConnectedCompressed: matrices, GatherCompressed: 1, Gather: SHAPE_GATHERS }
+            : { FullyConnected: matrices, Gather: 1 + SHAPE_GATHERS }),
           // Those of the angles' frequencies, and of the cache's empty shape and the angles: nothing by layer.
           MatMul: 1,
           Concat: 2,

@@ -43,6 +43,11 @@ export interface DevicePlan {
   readonly unlistedProperties: readonly string[];
   /** Whether other hardware than the device computes. */
   readonly isEmulated: boolean;
+  /**
+   * The property that is lost where a kept compiled model is loaded again; undefined: none is. What was compiled with it
+   * cannot be kept.
+   */
+  readonly lostInCache?: string | undefined;
   /** Memory that the device claims with the model for its KV caches; 0 where they grow with the sequences. */
   readonly cacheBytes: number;
   /** What the caller is to be told before the model is compiled. */

@@ -26,6 +26,12 @@ export interface NpuOptions extends NpuLengthOptions {
 
 const MAX_SLOTS = 64;
 
+/**
+ * NPUW compiles its parts with them, and loads kept parts without: a CPU that has bf16 then computes in it (OpenVINO
+ * 2026.4, measured). An NPU's parts are kept as the driver's blobs.
+ */
+const PRECISION_PROPERTIES = ['INFERENCE_PRECISION_HINT', 'EXECUTION_MODE_HINT'];
+
 /** Throws OPTION_*, MODEL_FEATURE_UNSUPPORTED, and for graphs that are no decoder TENSOR_MISSING, DTYPE_UNSUPPORTED. */
 export function planNpu(request: PlanRequest, options: NpuOptions = {}): DevicePlan {
   const { where, sizes, ovConfig, config, outline } = request;
@@ -60,6 +66,7 @@ export function planNpu(request: PlanRequest, options: NpuOptions = {}): DeviceP
     properties: plan.properties,
     unlistedProperties: knownNpuProperties(),
     isEmulated: plan.isEmulated,
+    lostInCache: plan.isEmulated ? PRECISION_PROPERTIES.find((name) => name in ovConfig) : undefined,
     cacheBytes: cacheBytes(plan, outline),
     warnings: notes.map((message): OpenvinoWarning => ({ code: 'WEIGHTS_UNSUPPORTED', message, details: { notes } })),
     requireDevice: async (api) => {

@@ -99,7 +99,15 @@ export async function createOpenvinoEngine(folder: string, options: OpenvinoEngi
     'Close other programs, or export the model with int4 weights.',
   );
   for (const warning of plan.warnings) onWarning(warning);
-  const cacheDir = ovConfig['CACHE_DIR'];
+  const cacheDir = ovConfig['CACHE_DIR'] ?? (plan.lostInCache === undefined ? undefined : '');
+  if (cacheDir !== undefined && cacheDir !== '' && plan.lostInCache !== undefined) {
+    throw new OptionError(
+      'OPTION_INVALID',
+      `${WHERE}: ovConfig.CACHE_DIR and ovConfig.${plan.lostInCache} exclude each other in an emulation: the runtime ` +
+        'loads what it kept without that property. Leave one out.',
+      { details: { option: 'ovConfig.CACHE_DIR', found: cacheDir, lost: plan.lostInCache } },
+    );
+  }
   const cache = await openCompiledCache({ api, device, cacheDir, compiledCacheFolder, outline, signal, onWarning });
   const properties = { ...without(plan.properties, 'CACHE_DIR'), ...cache?.properties };
   onProgress?.({ phase: 'compile', modelBytes });
