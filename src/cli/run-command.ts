@@ -85,7 +85,11 @@ export function runCommand(signal: AbortSignal): Command {
     .option('--ep-library <name=path>', 'execution provider plug-in, for --provider NAME (repeatable)', collectKeyValue)
     .option('--ep-option <key=value>', 'option of that provider, by its own name (repeatable)', collectKeyValue)
     .addOption(new Option('--activations <type>', 'webgpu: fp32 where the device has no f16').choices(['fp32', 'fp16']))
-    .option('--context-tokens <n>', 'most tokens of prompt and answer together', parseInteger)
+    .option(
+      '--context-tokens <n>',
+      'most tokens of prompt and answer together (default: what the model was made for; 8192 if more, on ONNX Runtime)',
+      parseInteger,
+    )
     .option('--threads <n>', 'CPU threads', parseInteger)
     .option('--provider-option <key=value>', "option of ONNX Runtime's provider (repeatable)", collectKeyValue)
     .option('--session-option <key=value>', 'ONNX Runtime session configuration entry (repeatable)', collectKeyValue)

@@ -4,6 +4,7 @@
  * is asked when a model is loaded.
  */
 import { stat } from 'node:fs/promises';
+import { defaultContextTokens } from '../engine/default-context.js';
 import { readOnnxFolder } from '../engine/onnxruntime/onnx-folder.js';
 import { refuseUnsupported } from '../engine/onnxruntime/graph-check.js';
 import { readModelOutline } from '../engine/onnxruntime/model-outline.js';
@@ -158,7 +159,7 @@ function choiceFor(entry: CatalogueEntry, device: DeviceName): DeviceChoice {
     ...{ id: entry.name, runtime, downloadBytes: 0, downloadFolder: '', conversion: null },
     weightBytes: convertedBytes ?? downloadBytes,
     shape: entry.shape,
-    contextTokens: entry.contextTokens,
+    contextTokens: defaultContextTokens(entry.contextTokens),
   });
   return { device, reason, origin, downloadBytes, convertedBytes, memoryBytes: needed ?? null };
 }

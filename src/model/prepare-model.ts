@@ -3,6 +3,7 @@
  * for it, fetch it, convert it. loadModel() and pullModel() begin with it.
  */
 import type { WeightFormat } from '../convert/recipe.js';
+import { defaultContextTokens } from '../engine/default-context.js';
 import { readOnnxFolder } from '../engine/onnxruntime/onnx-folder.js';
 import { catalogue } from '../models/catalogue.js';
 import type { CatalogueEntry, DecoderShape } from '../models/catalogue-entry.js';
@@ -91,7 +92,7 @@ export async function needsOf(located: LocatedModel, target: Target, options: Lo
   };
   if (kind !== 'weights') {
     const config = kind === 'onnx' && configFolder !== null ? await readOnnxFolder(configFolder) : null;
-    const contextTokens = options.contextTokens ?? config?.contextTokens ?? entry?.contextTokens ?? null;
+    const contextTokens = options.contextTokens ?? defaultContext(config?.contextTokens ?? entry?.contextTokens);
     return {
       ...common,
       conversion: null,
@@ -110,15 +111,22 @@ export async function needsOf(located: LocatedModel, target: Target, options: Lo
     conversion: bytes === null ? null : { bytes, folder: conversionsFolder() },
     weightBytes: bytes,
     shape: onCpu || target.runtime === 'openvino' ? shape : null,
-    contextTokens: options.contextTokens ?? config?.contextTokens ?? entry?.contextTokens ?? null,
+    contextTokens: options.contextTokens ?? defaultContext(config?.contextTokens ?? entry?.contextTokens),
   };
+}
+
+function defaultContext(modelContextTokens: number | undefined): number | null {
+  return modelContextTokens === undefined ? null : defaultContextTokens(modelContextTokens);
 }
 
 /** What a model of the catalogue would take, by the catalogue alone. */
 export function entryNeeds(entry: CatalogueEntry, target: Target, options: LoadModelOptions): ModelNeeds {
   const { runtime } = target;
   const weightBytes = conversionBytes(entry.parameters, formatFor(entry, target, {}), runtime);
-  const contextTokens = Math.min(options.contextTokens ?? Infinity, entry.contextTokens);
+  const contextTokens = Math.min(
+    options.contextTokens ?? defaultContextTokens(entry.contextTokens),
+    entry.contextTokens,
+  );
   const nothing = { downloadBytes: 0, downloadFolder: conversionsFolder(), conversion: null };
   return { ...nothing, id: entry.name, runtime, weightBytes, shape: entry.shape, contextTokens };
 }

