@@ -1,5 +1,7 @@
 """onnxruntime-genai on an exported folder: greedy tokens and the logits after each prompt.
 
+The folder's providers are cleared: one made for a GPU runs on the CPU, too.
+
 Reads a request as JSON on stdin, {"folder", "prompts": [[id]], "maxNewTokens", "logitsFile"}, and writes
 {"version", "answers": [[id]]} on stdout, without end-of-text tokens; one fp32 row for each prompt goes to logitsFile.
 """
@@ -11,7 +13,9 @@ import numpy as np
 import onnxruntime_genai as og
 
 request = json.load(sys.stdin)
-model = og.Model(request["folder"])
+config = og.Config(request["folder"])
+config.clear_providers()
+model = og.Model(config)
 answers, rows = [], []
 for prompt in request["prompts"]:
     parameters = og.GeneratorParams(model)

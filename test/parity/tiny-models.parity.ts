@@ -55,6 +55,17 @@ describe.each(withoutLongrope)('%s, exported, in onnxruntime-genai', (model) => 
     const tolerances = accuracyLevel === 0 ? { logits: 1e-3, closeCall: 0.01 } : { logits: 0.04, closeCall: 0.2 };
     await expectSameAsGenai(runner, folder, promptIds, END_TOKEN_IDS, tolerances);
   });
+
+  // On the CPU, which runs their graphs: the logits are rounded to fp16, and ties are common.
+  it.each(
+    (['dml', 'webgpu', 'cuda'] as const).flatMap((target) =>
+      (['fp16', 'int4'] as const).map((format) => [format, target] as const),
+    ),
+  )('%s for %s: the logits and tokens of aipc', async (weightFormat, target) => {
+    const folder = await folders.of(tinyModelFolder(model), { weightFormat, target });
+    await using runner = await ModelRunner.open(folder);
+    await expectSameAsGenai(runner, folder, promptIds.slice(0, 4), END_TOKEN_IDS, { logits: 0.04, closeCall: 0.2 });
+  });
 });
 
 it('the tokenizer of an exported tiny model reads the same in `tokenizers`', async () => {
