@@ -4,12 +4,14 @@
  */
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../src/engine/engine.js';
 import {
   createOnnxRuntimeEngine,
   type OnnxRuntimeEngineOptions,
 } from '../../src/engine/onnxruntime/onnxruntime-engine.js';
 import { ModelRunner } from '../golden/model-runner.js';
 import { maxAbsoluteDifference } from '../golden/vectors.js';
+import { describeWithProvider } from '../gpu-providers.js';
 import { describeEngineContract } from './engine-contract.js';
 import { ONNX_MODELS, onnxAnswers, onnxModelFolder, type OnnxAnswers } from './onnx-models.js';
 
@@ -24,9 +26,11 @@ function describeAnswers(
 ): void {
   describe(name, () => {
     const { prompts } = answers;
+    const open = (more: OnnxRuntimeEngineOptions = {}): Promise<Engine> =>
+      createOnnxRuntimeEngine(folder, { threads: 2, ...options, ...more });
     let runner: ModelRunner;
     beforeAll(async () => {
-      runner = new ModelRunner(await createOnnxRuntimeEngine(folder, { threads: 2, ...options }));
+      runner = new ModelRunner(await open());
     });
     afterAll(() => runner[Symbol.asyncDispose]());
 
@@ -45,9 +49,7 @@ function describeAnswers(
     });
 
     it('gives them to all prompts at once, prefilled in chunks of 16', async () => {
-      await using chunked = new ModelRunner(
-        await createOnnxRuntimeEngine(folder, { threads: 2, ...options, prefillChunkTokens: 16 }),
-      );
+      await using chunked = new ModelRunner(await open({ prefillChunkTokens: 16, maxSlots: prompts.length }));
       const found = await Promise.all(
         prompts.map((prompt) => chunked.greedy(prompt.tokenIds, prompt.greedyTokenIds.length)),
       );
@@ -58,6 +60,12 @@ function describeAnswers(
 
 describe("folders of onnxruntime-genai's model builder", () => {
   for (const name of ONNX_MODELS) describeAnswers(name, onnxModelFolder(name), onnxAnswers(name));
+});
+
+describeWithProvider('webgpu', "the model builder's folder for WebGPU, on WebGPU", () => {
+  // fp32: a software device has no f16.
+  const name = 'builder-webgpu-int4-fp32';
+  describeAnswers(name, onnxModelFolder(name), onnxAnswers(name), { provider: 'webgpu', contextTokens: 128 });
 });
 
 describe('graphs with plain attention, laid out as onnx-community does it', () => {

@@ -72,6 +72,7 @@ FOLDERS = (
     Folder("builder-webgpu-graph-longrope", "longrope", "int4", "webgpu", ("enable_webgpu_graph=true", EXACT), half=True,
            prompts=(20, 12, 7, 2), new_tokens=30),
     Folder("builder-webgpu-int4", "llama-tiny", "int4", "webgpu", (EXACT,), half=True),
+    Folder("builder-webgpu-int4-fp32", "llama-tiny", "int4", "webgpu", ("use_webgpu_fp32=true", EXACT)),
     Folder("builder-cuda-fp16", "llama-tiny", "fp16", "cuda", half=True),
     Folder("opset14-dml-int4", "llama-tiny", "int4", "dml", half=True, change="opset14_in_three_files"),
     Folder("onnx-community-gqa", "llama-tiny", "int4", "cpu", (EXACT,), change="onnx_community"),
