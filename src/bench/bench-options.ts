@@ -22,6 +22,8 @@ export interface BenchOptions {
   readonly warmUps?: number;
   /** Processes that measure load and cold start, the one of the repetitions among them; default 1. */
   readonly coldStarts?: number;
+  /** For cells that WebGPU runs. */
+  readonly activations?: NonNullable<LoadModelOptions['activations']>;
   readonly contextTokens?: number;
   readonly threads?: number;
   /** For cells that OpenVINO runs; NPU_... and NPUW_... for those on the NPU alone. */
@@ -44,7 +46,7 @@ export interface BenchOptions {
 
 const KEYS = [
   ...['devices', 'providers', 'weightFormats', 'promptTokens', 'newTokens', 'repeats', 'warmUps', 'coldStarts'],
-  ...['contextTokens', 'threads', 'ovConfig', 'sessionOptions', 'maxPromptTokens', 'minResponseTokens'],
+  ...['activations', 'contextTokens', 'threads', 'ovConfig', 'sessionOptions', 'maxPromptTokens', 'minResponseTokens'],
   ...['allowUnsupported', 'download', 'onProgress', 'onWarning', 'onCell', 'signal'],
 ];
 

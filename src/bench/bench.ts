@@ -93,8 +93,16 @@ async function measureCell(
 }
 
 function taskOf(reference: string, cell: CellRequest, options: ResolvedBenchOptions): CellTask {
-  const { contextTokens, threads, sessionOptions, maxPromptTokens, minResponseTokens, allowUnsupported, download } =
-    options;
+  const {
+    activations,
+    contextTokens,
+    threads,
+    sessionOptions,
+    maxPromptTokens,
+    minResponseTokens,
+    allowUnsupported,
+    download,
+  } = options;
   const ovConfig = ovConfigFor(cell, options.ovConfig);
   const isNpu = cell.device.startsWith('npu');
   const defined = <T extends object>(values: T): T =>
@@ -107,6 +115,7 @@ function taskOf(reference: string, cell: CellRequest, options: ResolvedBenchOpti
       ...(cell.weightFormat === null ? {} : { weightFormat: cell.weightFormat }),
       ...defined({ contextTokens, threads, ovConfig, download }),
       ...(ovConfig === undefined ? defined({ sessionOptions }) : {}),
+      ...(cell.provider === 'webgpu' || cell.device === 'webgpu' ? defined({ activations }) : {}),
       ...(isNpu ? defined({ maxPromptTokens, minResponseTokens, allowUnsupported }) : {}),
     } as CellTask['load'],
     promptTokens: cell.promptTokens,

@@ -11,6 +11,7 @@ export interface CellTask {
     | 'device'
     | 'provider'
     | 'weightFormat'
+    | 'activations'
     | 'contextTokens'
     | 'threads'
     | 'ovConfig'

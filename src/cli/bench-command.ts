@@ -25,6 +25,7 @@ interface BenchFlags {
   readonly repeats: number;
   readonly warmUps: number;
   readonly coldStarts: number;
+  readonly activations?: NonNullable<BenchOptions['activations']>;
   readonly contextTokens?: number;
   readonly threads?: number;
   readonly ovConfig?: Readonly<Record<string, string>>;
@@ -52,6 +53,7 @@ export function benchCommand(signal: AbortSignal): Command {
     .option('--repeats <n>', 'answers that are measured', parseInteger, 5)
     .option('--warm-ups <n>', 'answers before them', parseInteger, 1)
     .option('--cold-starts <n>', 'fresh processes whose load and first token are measured', parseInteger, 1)
+    .addOption(new Option('--activations <type>', 'webgpu: fp32 where the device has no f16').choices(['fp32', 'fp16']))
     .option('--context-tokens <n>', 'most tokens of prompt and answer together', parseInteger)
     .option('--threads <n>', 'CPU threads', parseInteger)
     .option(
@@ -133,7 +135,16 @@ function benchOptions(flags: BenchFlags): BenchOptions {
   const { device, provider, weightFormat, sessionOption, offline } = flags;
   const { promptTokens, newTokens, repeats, warmUps, coldStarts } = flags;
   const { contextTokens, threads, ovConfig, maxPromptTokens, minResponseTokens, allowUnsupported } = flags;
-  const optional = { contextTokens, threads, ovConfig, maxPromptTokens, minResponseTokens, allowUnsupported };
+  const { activations } = flags;
+  const optional = {
+    activations,
+    contextTokens,
+    threads,
+    ovConfig,
+    maxPromptTokens,
+    minResponseTokens,
+    allowUnsupported,
+  };
   const given = { ...optional, providers: provider, weightFormats: weightFormat, sessionOptions: sessionOption };
   return {
     ...{ devices: device, promptTokens, newTokens, repeats, warmUps, coldStarts },

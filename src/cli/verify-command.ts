@@ -20,6 +20,8 @@ interface VerifyFlags {
   readonly newTokens?: number;
   readonly logitTolerance?: number;
   readonly perplexityTolerance?: number;
+  readonly activations?: NonNullable<LoadModelOptions['activations']>;
+  readonly providerOption?: Readonly<Record<string, string>>;
   readonly contextTokens?: number;
   readonly threads?: number;
   readonly ovConfig?: Readonly<Record<string, string>>;
@@ -54,6 +56,8 @@ export function verifyCommand(signal: AbortSignal): Command {
       parseDecimal,
     )
     .option('--perplexity-tolerance <percent>', 'how far the perplexities may be apart (default: 2)', parseDecimal)
+    .addOption(new Option('--activations <type>', 'webgpu: fp32 where the device has no f16').choices(['fp32', 'fp16']))
+    .option('--provider-option <key=value>', "the provider's own option (repeatable)", collectKeyValue)
     .option('--context-tokens <n>', 'most tokens of prompt and answer together', parseInteger)
     .option('--threads <n>', 'CPU threads', parseInteger)
     .option('--session-option <key=value>', 'ONNX Runtime session configuration entry (repeatable)', collectKeyValue)
@@ -73,10 +77,11 @@ export function verifyCommand(signal: AbortSignal): Command {
 async function verify(model: string, flags: VerifyFlags, signal: AbortSignal): Promise<void> {
   const { device, provider, reference, offline, json } = flags;
   const { weightFormat, newTokens, logitTolerance, contextTokens, threads, ovConfig } = flags;
+  const { activations, providerOption } = flags;
   const { maxPromptTokens, minResponseTokens, allowUnsupported, prompt, perplexityTolerance, sessionOption } = flags;
   const optional = {
     ...{ weightFormat, newTokens, logitTolerance, contextTokens, threads, ovConfig },
-    ...{ maxPromptTokens, minResponseTokens, allowUnsupported },
+    ...{ maxPromptTokens, minResponseTokens, allowUnsupported, activations, providerOptions: providerOption },
     ...{ prompts: prompt, perplexityTolerancePercent: perplexityTolerance, sessionOptions: sessionOption },
   };
   const progress = new ProgressLine();
