@@ -13,8 +13,11 @@ import { askOpenvinoGenaiNpu } from './peer.js';
 
 const ANSWER_TOKENS = 40;
 const npu = { maxPromptTokens: 128, minResponseTokens: 64 };
-/** The runtime's own default rounds to f16 between the parts that it cuts a model into, as fits an NPU. */
-const EMULATED = { NPUW_DEVICES: 'CPU', NPUW_F16IC: 'NO' };
+/**
+ * The runtime's own default rounds to f16 between the parts that it cuts a model into, as fits an NPU; in them a CPU may
+ * compute in bf16 and quantise activations.
+ */
+const EMULATED = { NPUW_DEVICES: 'CPU', NPUW_F16IC: 'NO', EXECUTION_MODE_HINT: 'ACCURACY' };
 /** Keys and values are kept in f16, and rounded at other places as the chunks of the prompt fall. */
 const TOLERANCES = { logits: 0.01, closeCall: 0.04 };
 
