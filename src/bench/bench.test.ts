@@ -61,6 +61,14 @@ describe('benchModel', () => {
     expect(cell.load.cpuPercent).toBeTypeOf('number');
   });
 
+  it('calls an emulated device so, and says what computes', () => {
+    const cell = only();
+    const on = (requested: string, device: string): string =>
+      labelOf({ ...cell, execution: { ...cell.execution, requested, device, emulated: true } });
+    expect(on('npu', 'cpu')).toBe('npu emulated on cpu, ONNX Runtime, int4');
+    expect(on('gpu', 'gpu')).toBe('gpu emulated in software, ONNX Runtime, int4');
+  });
+
   it('has the reason in the place of a cell that cannot be measured', () => {
     expect(report.cells[1]).toMatchObject({ status: 'failed', device: 'cpu', provider: 'nonsense' });
     expect(report.cells[1]).toHaveProperty('error.code', 'OPTION_INVALID');

@@ -163,7 +163,7 @@ class Layout {
       title: isWide ? `${title}, logarithmic` : title,
       top,
       height: bars.length * BAR_HEIGHT,
-      xAxis: isWide ? { type: 'log', min: least, ...AXIS } : { type: 'value', min: 0, ...AXIS },
+      xAxis: isWide ? { type: 'log', min: least, startValue: least, ...AXIS } : { type: 'value', min: 0, ...AXIS },
       yAxis: {
         type: 'category',
         inverse: true,

@@ -78,7 +78,9 @@ export interface MeasuredCell extends CellRequest {
 export function labelOf(cell: BenchCell): string {
   if (cell.status === 'failed') return [cell.device, cell.provider, cell.weightFormat].filter(Boolean).join(', ');
   const { execution, usedWeightFormat } = cell;
-  const device = execution.emulated ? `${execution.requested} emulated on ${execution.device}` : execution.device;
+  // A software GPU is the device itself, and no other.
+  const where = execution.device.startsWith('gpu') ? 'in software' : `on ${execution.device}`;
+  const device = execution.emulated ? `${execution.requested} emulated ${where}` : execution.device;
   const runtime = execution.runtimeVersion.replace(/ \d.*$/u, '');
   const provider = ['cpu', 'openvino'].includes(execution.provider) ? '' : ` ${execution.provider}`;
   return `${device}, ${runtime}${provider}${usedWeightFormat === null ? '' : `, ${usedWeightFormat}`}`;

@@ -105,7 +105,8 @@ function formatVerification(verification: Verification): string {
   const { answers, perplexity, tolerances, agrees, modelId, weightFormat, device, reference, referenceKind } =
     verification;
   const format = weightFormat === null ? '' : `, ${weightFormat}`;
-  const emulation = device.emulated ? [`emulation: the path of ${device.requested} runs on ${device.device}`] : [];
+  const where = device.device.startsWith('gpu') ? 'in software' : `on ${device.device}`;
+  const emulation = device.emulated ? [`emulation: the path of ${device.requested} runs ${where}`] : [];
   const lines = [
     `model      ${modelId}${format}`,
     `device     ${describe(device)}`,
