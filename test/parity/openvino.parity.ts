@@ -3,7 +3,7 @@
  * logits. All with f32 inference, an f32 KV cache, dynamic quantisation off and SDPA attention: by default activations
  * and the cache are rounded to 8 bits.
  */
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OpenvinoWeightOptions } from '../../src/convert/openvino/recipe.js';
 import { EXACT_OPENVINO, ExportedFolders, ModelRunner } from '../golden/model-runner.js';
 import { DEMO_FOLDER, GoldenVectors, TINY_MODELS, tinyModelFolder } from '../golden/vectors.js';
@@ -23,6 +23,7 @@ const describeWeights = (weights: OpenvinoWeightOptions): string =>
 
 // openvino-genai goes on over a cache of both regimes where longrope changes: its tokens are others there.
 const tinyModels = TINY_MODELS.filter((model) => new GoldenVectors(model).file.longropeBoundary == null);
+const longropeModels = TINY_MODELS.filter((model) => !tinyModels.includes(model));
 const tinyCases = tinyModels.map((model) => ({
   name: model,
   source: tinyModelFolder(model),
@@ -64,4 +65,27 @@ describe.each(cases)('$name, exported, in openvino-genai', ({ source, promptsOf,
       await expectSameAsPeer(runner, peer, prompts, [], TOLERANCES);
     },
   );
+});
+
+describe.each(longropeModels)('%s, exported, in openvino-genai below its boundary', (model) => {
+  it('fp16 and int4: the tokens and logits of aipc', async () => {
+    await using folders = await ExportedFolders.create();
+    const { prompts, longropeBoundary } = new GoldenVectors(model).file;
+    const answerTokens = (longropeBoundary ?? 0) / 2;
+    const short = prompts.map(({ tokenIds }) => tokenIds).filter(({ length }) => length <= answerTokens);
+    expect(short.length).toBeGreaterThan(1);
+    const weights: readonly OpenvinoWeightOptions[] = [
+      { weightFormat: 'fp16' },
+      { weightFormat: 'int4', groupSize: 32 },
+    ];
+    const made = await Promise.all(weights.map((each) => folders.openvino(tinyModelFolder(model), each)));
+    const runs = made.map((folder) => ({ folder, prompts: short }));
+    const answers = await askOpenvinoGenai({ runs, maxNewTokens: answerTokens, properties: EXACT_OPENVINO });
+    for (const [index, folder] of made.entries()) {
+      const peer = answers[index];
+      if (peer === undefined) throw new Error('openvino-genai left out a folder.');
+      await using runner = await ModelRunner.openExactOpenvino(folder);
+      await expectSameAsPeer(runner, peer, short, [], TOLERANCES, answerTokens);
+    }
+  });
 });
