@@ -1,9 +1,9 @@
 /** The runtimes' libraries, the devices' drivers, and whether this user may use the devices. It computes nothing there. */
-import { accessSync, constants, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { isKnown, type Accelerator, type Machine } from '../devices/device.js';
 import type { ProviderStatus } from '../devices/provider.js';
-import { RENDER_GROUP } from '../engine/openvino/linux-drivers.js';
+import { canUse, RENDER_GROUP } from '../engine/openvino/linux-drivers.js';
 import { hasErrorCode } from '../file-system.js';
 import { fail, pass, warn, type DoctorCheck } from './check.js';
 
@@ -92,15 +92,6 @@ export function checkPermissions(platform: NodeJS.Platform = process.platform, r
   if (closed.length === 0) return [pass(id, title, `${files.join(', ')} can be used`)];
   const remedy = `Let this user use them: sudo usermod -aG ${RENDER_GROUP} "$USER", then log in again.`;
   return [fail(id, title, `${closed.join(', ')} cannot be opened by this user`, remedy)];
-}
-
-function canUse(file: string): boolean {
-  try {
-    accessSync(file, constants.R_OK | constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function namesIn(folder: string): readonly string[] {

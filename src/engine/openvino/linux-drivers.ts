@@ -116,7 +116,8 @@ function pciDevices(root: string, pciClass: string): readonly string[] {
   });
 }
 
-function canUse(file: string): boolean {
+/** Whether this user may read and write a device's file. */
+export function canUse(file: string): boolean {
   try {
     accessSync(file, constants.R_OK | constants.W_OK);
     return true;
