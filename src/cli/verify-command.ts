@@ -1,7 +1,7 @@
 /** `aipc verify`: the same tokens and perplexity on a device as on the CPU, or where they first part. */
 import { Command, Option } from 'commander';
 import type { LoadModelOptions } from '../model/load-options.js';
-import type { Execution } from '../model/result.js';
+import { whereEmulated, type Execution } from '../model/result.js';
 import { verifyModel, type ReferenceKind, type Verification } from '../verify/verify-model.js';
 import { exitCodes } from './exit.js';
 import { collect, collectKeyValue, collectKeyValueOrJson, parseDecimal, parseInteger } from './parse.js';
@@ -105,8 +105,7 @@ function formatVerification(verification: Verification): string {
   const { answers, perplexity, tolerances, agrees, modelId, weightFormat, device, reference, referenceKind } =
     verification;
   const format = weightFormat === null ? '' : `, ${weightFormat}`;
-  const where = device.device.startsWith('gpu') ? 'in software' : `on ${device.device}`;
-  const emulation = device.emulated ? [`emulation: the path of ${device.requested} runs ${where}`] : [];
+  const emulation = device.emulated ? [`emulation: the path of ${device.requested} runs ${whereEmulated(device)}`] : [];
   const lines = [
     `model      ${modelId}${format}`,
     `device     ${describe(device)}`,

@@ -80,3 +80,8 @@ export type StreamPart =
   | { readonly type: 'start'; readonly inputTokens: number; readonly cachedInputTokens: number }
   | { readonly type: 'text-delta'; readonly text: string; readonly tokenIds: readonly number[] }
   | ({ readonly type: 'finish' } & GenerateResult);
+
+/** Where an emulated device's work is done, in words: a software GPU is the device itself, and no other. */
+export function whereEmulated({ device }: Pick<Execution, 'device'>): string {
+  return device.startsWith('gpu') ? 'in software' : `on ${device}`;
+}
