@@ -18,7 +18,7 @@ export const LOGITS_FIRST_ROW = 'logits_first_row';
  * Graphs made for transformers.js may have this input (int64, a scalar or [1]): of how many of the last positions logits
  * are wanted.
  */
-const LOGITS_COUNT = 'num_logits_to_keep';
+export const LOGITS_COUNT = 'num_logits_to_keep';
 
 export type FloatType = 'f32' | 'f16';
 
@@ -54,6 +54,20 @@ interface TensorInfo {
   readonly dims: readonly number[];
 }
 
+/** For an input or output that the configuration names and the graph does not have. */
+export function tensorMissing(
+  { modelFile, file }: GenaiConfig,
+  kind: string,
+  name: string,
+  found: readonly string[],
+): ModelFormatError {
+  return new ModelFormatError(
+    'TENSOR_MISSING',
+    `${modelFile} has no ${kind} '${name}', which ${file} names. It has: ${found.join(', ')}.`,
+    { details: { file: modelFile, name, found } },
+  );
+}
+
 type Kind = 'Input' | 'Output' | 'OverridableInitializer';
 
 /** Reads and checks the session's inputs and outputs. Throws FILE_MALFORMED, TENSOR_*, DTYPE_*, MODEL_FEATURE_*. */
@@ -64,11 +78,7 @@ export function readDecoderIo(api: OrtApi, session: Pointer, config: GenaiConfig
   const find = (from: ReadonlyMap<string, TensorInfo>, kind: string, name: string): TensorInfo => {
     const found = from.get(name);
     if (found !== undefined) return found;
-    throw new ModelFormatError(
-      'TENSOR_MISSING',
-      `${config.modelFile} has no ${kind} '${name}', which ${config.file} names. It has: ${[...from.keys()].join(', ')}.`,
-      { details: { file: config.modelFile, name, found: [...from.keys()] } },
-    );
+    throw tensorMissing(config, kind, name, [...from.keys()]);
   };
   const check = (
     info: TensorInfo,

@@ -10,7 +10,7 @@ import type { ModelOutline } from './model-outline.js';
  * make_*). Those that make much out of nothing (Expand, ConstantOfShape, Range), run others (Loop) or bring their own
  * code are not among them. An If chooses between two rotary tables (rope-switch.ts).
  */
-const DECODER_OPERATORS: readonly string[] = [
+export const DECODER_OPERATORS: readonly string[] = [
   ...['Add', 'BiasGelu', 'Cast', 'Clip', 'Concat', 'Constant', 'DequantizeLinear', 'Div', 'DynamicQuantizeLinear'],
   ...['DynamicQuantizeMatMul', 'Equal', 'Erf', 'FastGelu', 'FusedMatMul', 'Gather', 'GatherBlockQuantized', 'Gelu'],
   ...['Gemm', 'Greater', 'GreaterOrEqual', 'GroupQueryAttention', 'Identity', 'If', 'LayerNormalization', 'Less'],
@@ -25,7 +25,7 @@ const DECODER_OPERATORS: readonly string[] = [
  * What graphs with plain attention have besides: they compute masks and rotary angles from shapes, as torch.onnx and
  * optimum export them.
  */
-const PLAIN_ATTENTION_OPERATORS: readonly string[] = [
+export const PLAIN_ATTENTION_OPERATORS: readonly string[] = [
   ...['Abs', 'And', 'Attention', 'ConstantOfShape', 'Cos', 'CumSum', 'Expand', 'Flatten', 'GatherElements', 'GatherND'],
   ...['IsNaN', 'LessOrEqual', 'Log', 'MultiHeadAttention', 'Not', 'Or', 'RMSNormalization', 'Range', 'ReduceMin'],
   ...['ScatterND', 'Sin', 'Tile', 'Trilu'],

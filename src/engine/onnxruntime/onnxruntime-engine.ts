@@ -18,6 +18,7 @@ import { folderProviderOptions, joinedTableOffset } from './folder-provider-opti
 import type { GenaiConfig } from './genai-config.js';
 import { refuseUnsupported, sharesKv } from './graph-check.js';
 import { checkHeadSize } from './graph-head-size.js';
+import { checkGraphSizes } from './graph-sizes.js';
 import { GrowingBackend } from './growing-backend.js';
 import { kvBytesPerPosition } from './kv-memory.js';
 import { readOnnxFolder } from './onnx-folder.js';
@@ -196,6 +197,7 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   if (!sharesKv(outline)) refuseOffCpu(config.modelFile, resolved.profile);
   const ropeSwitch = (await readRopeSwitch(config.modelFile)) ?? kernelSwitch(config, resolved.profile);
   if (resolved.profile.device === 'cpu') requireMemoryFor(config, outline, resolved.contextTokens);
+  await checkGraphSizes(config, weightBytesOf(outline));
   const api = await loadOrtApi();
   onProgress?.({ phase: 'load', modelBytes: outline.fileBytes });
   const session = await openSession(
@@ -267,6 +269,10 @@ function refuseOffCpu(file: string, { device, label }: ProviderProfile): void {
       `${label}. Use the provider cpu, or a folder of onnxruntime-genai's model builder for this provider.`,
     { details: { file, provider: label } },
   );
+}
+
+function weightBytesOf({ weightBytes }: ModelOutline): number {
+  return [...weightBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** Weights and one sequence's KV cache at the asked context must fit before either is claimed. */

@@ -116,6 +116,24 @@ export class ProtoReader {
     return values;
   }
 
+  /** As integers(), for numbers that may be negative, as attributes and constants are. Beyond 2^53 they are rounded. */
+  async signedIntegers(field: Field, maxCount: number): Promise<number[]> {
+    if (field.end - field.start > 10 * maxCount) {
+      throw this.malformed(`more than ${maxCount} numbers at byte ${field.start}`);
+    }
+    const values: number[] = [];
+    let value = 0n;
+    let shift = 0n;
+    for (const byte of await this.bytes(field)) {
+      value |= BigInt(byte & 0x7f) << shift;
+      shift += 7n;
+      if (byte >= 0x80) continue;
+      values.push(Number(BigInt.asIntN(64, value)));
+      value = shift = 0n;
+    }
+    return values;
+  }
+
   #tooMany(): ModelFormatError {
     return new ModelFormatError(
       'FILE_LIMIT_EXCEEDED',
