@@ -4,7 +4,7 @@
  */
 import { mutateBytes, type Mutated } from './mutate/bytes.js';
 import { mutateGguf } from './mutate/gguf.js';
-import { mutateIr, mutateIrConstant } from './mutate/ir.js';
+import { mutateIr, mutateIrConstant, sweepIrConstants, sweepLength } from './mutate/ir.js';
 import { mutateJson } from './mutate/json.js';
 import { mutateOnnx } from './mutate/onnx.js';
 import { mutateSafetensors } from './mutate/safetensors.js';
@@ -16,13 +16,15 @@ import { GGUF_FILE, type SeedModel, type Seeds } from './seeds.js';
 export const TARGETS = {
   safetensors: 14,
   shards: 8,
-  gguf: 16,
+  gguf: 14,
   config: 10,
-  tokenizer: 14,
+  tokenizer: 12,
   template: 6,
   genai: 6,
-  onnx: 14,
+  onnx: 12,
+  plain: 4,
   openvino: 8,
+  constants: 2,
   files: 4,
 } as const;
 export type Target = keyof typeof TARGETS;
@@ -122,6 +124,10 @@ export function makeCase(seeds: Seeds, id: string): HostileCase {
         ? change(random, id, target, ['onnx'], seed, 'model.onnx', mutateOnnx)
         : change(random, id, target, ['onnx'], seed, 'model.onnx.data', mutateBytes);
     }
+    case 'plain':
+      return change(random, id, target, ['onnx'], random.pick(seeds.plain), 'model.onnx', mutateOnnx);
+    case 'constants':
+      return sweptCase(seeds, id);
     case 'openvino': {
       const seed = random.pick(seeds.openvino);
       const xml = [...seed.files.keys()].filter((name) => name.endsWith('.xml'));
@@ -139,6 +145,33 @@ export function makeCase(seeds: Seeds, id: string): HostileCase {
     case 'files':
       return replaceFile(random, id, seeds);
   }
+}
+
+const MODEL_XML = 'openvino_model.xml';
+/** Parts of the sweep that different seeds begin with. */
+const SWEEP_STRIDE = 7919;
+
+/** Cases of the whole sweep over the small numbers in the weights of OpenVINO's folders. */
+export function sweepTotal({ openvino }: Seeds): number {
+  return openvino.reduce((sum, { files }) => sum + sweepLength(files.get(MODEL_XML)?.toString() ?? ''), 0);
+}
+
+/** The seed says where in the sweep number 0 is; as many cases as it has are all of it. */
+function sweptCase(seeds: Seeds, id: string): HostileCase {
+  const [, seed = 0, number = 0] = id.split(':').map(Number);
+  let at = (seed * SWEEP_STRIDE + number) % sweepTotal(seeds);
+  for (const { name, files } of seeds.openvino) {
+    const xml = files.get(MODEL_XML)?.toString() ?? '';
+    const bin = files.get('openvino_model.bin');
+    if (at >= sweepLength(xml) || bin === undefined) {
+      at -= sweepLength(xml);
+      continue;
+    }
+    const { bytes, what } = sweepIrConstants(xml, bin, at);
+    const changed = new Map([...files, ['openvino_model.bin', bytes] as const]);
+    return { id, target: 'constants', uses: ['openvino'], files: changed, what: `${name}: ${what}` };
+  }
+  throw new RangeError(`${id} is beyond the sweep`);
 }
 
 type Mutate = (random: Random, bytes: Buffer, other: Buffer) => Mutated;

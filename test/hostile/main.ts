@@ -2,13 +2,14 @@
  * npm run test:hostile: valid models, then hostile ones made of them, used as a user would. Prints each failure with the
  * line that repeats it, and a summary in JSON as the last line; exits with 1 where anything failed.
  *
- *   --count N (10,000)   --seed N (1)   --target NAME   --case NAME: that one alone, its files kept
+ *   --count N (10,000; of the target constants: the whole sweep)   --seed N (1)   --target NAME
+ *   --case NAME: that one alone, its files kept
  */
 import { cp, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { caseNames, makeCase, parseCaseName, TARGETS, type Target, type Use } from './cases.js';
+import { caseNames, makeCase, parseCaseName, sweepTotal, TARGETS, type Target, type Use } from './cases.js';
 import { HostileRunner, validCase, type Verdict } from './pool.js';
 import { GGUF_FILE, loadSeeds, type SeedModel, type Seeds } from './seeds.js';
 
@@ -17,7 +18,7 @@ const DEFAULT_SEED = '1';
 
 const { values } = parseArgs({
   options: {
-    count: { type: 'string', default: DEFAULT_COUNT },
+    count: { type: 'string' },
     seed: { type: 'string', default: DEFAULT_SEED },
     target: { type: 'string' },
     case: { type: 'string' },
@@ -32,7 +33,7 @@ const names =
   values.case === undefined
     ? caseNames(
         Number(values.seed),
-        Number(values.count),
+        Number(values.count ?? (values.target === 'constants' ? sweepTotal(seeds) : DEFAULT_COUNT)),
         values.target === undefined ? undefined : parseTarget(values.target),
       )
     : [values.case];
@@ -47,7 +48,7 @@ if (values.case !== undefined) await showCase(verdicts);
 summarise(verdicts);
 
 /** Unchanged models must work in every way: refusals of hostile ones would prove nothing otherwise. */
-async function checkSeeds({ single, sharded, gguf, onnx, openvino }: Seeds): Promise<void> {
+async function checkSeeds({ single, sharded, gguf, onnx, plain, openvino }: Seeds): Promise<void> {
   const check = async (models: readonly SeedModel[], uses: readonly Use[], file?: string): Promise<void> => {
     for (const { name, files } of models) {
       // Twice: the first use of a runtime loads it.
@@ -61,7 +62,7 @@ async function checkSeeds({ single, sharded, gguf, onnx, openvino }: Seeds): Pro
   };
   await check([...single, ...sharded], ['weights', 'tokenizer', 'template']);
   await check(gguf, ['weights', 'tokenizer'], GGUF_FILE);
-  await check(onnx, ['onnx']);
+  await check([...onnx, ...plain], ['onnx']);
   await check(openvino, ['openvino', 'tokenizer', 'template']);
 }
 

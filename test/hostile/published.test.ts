@@ -355,6 +355,36 @@ describe('tokenizer.json', () => {
     expect(await outcome('tokenizer', first(seeds.single), { 'tokenizer.json': make() })).toBe(code);
   });
 
+  // Lists that make work for each text: an error or a tokenizer, within the limits either way.
+  const tokens = (count: number, content: (i: number) => string): object[] =>
+    Array.from({ length: count }, (_, i) => ({
+      ...{ id: 1000 + i, content: content(i), special: false, normalized: false },
+      ...{ single_word: false, lstrip: false, rstrip: false },
+    }));
+  const lists: [attack: string, edit: (json: Record<string, unknown>) => void][] = [
+    ['60,000 added tokens', (json) => void (json['added_tokens'] = tokens(60_000, (i) => `<${i}>`))],
+    ['added tokens that begin alike', (json) => void (json['added_tokens'] = tokens(400, (i) => 'a'.repeat(i + 1)))],
+    ['an empty added token', (json) => void (json['added_tokens'] = tokens(1, () => ''))],
+    ['2,000 added tokens of one text', (json) => void (json['added_tokens'] = tokens(2000, () => 'a'))],
+    [
+      '300,000 merges',
+      (json) => void ((json['model'] as Record<string, unknown>)['merges'] = Array<string>(300_000).fill('a b')),
+    ],
+    [
+      'merges of what is not there',
+      (json) =>
+        void ((json['model'] as Record<string, unknown>)['merges'] = Array.from(
+          { length: 1000 },
+          (_, i) => `q${i} z${i}`,
+        )),
+    ],
+  ];
+  it.each(lists)('with %s ends in time', async (_, edit) => {
+    expect(await outcome('tokenizer', first(seeds.single), { 'tokenizer.json': edited(edit) })).toMatch(
+      /^(ok|[A-Z_]+)$/,
+    );
+  });
+
   // CWE-1321: what JSON.parse makes of these keys must stay a key.
   it.each(['__proto__', 'constructor', 'toString'])('with a token %j keeps it a token', async (token) => {
     const json = fileOf(first(seeds.single), 'tokenizer.json').toString();
@@ -396,6 +426,18 @@ describe('a chat template', () => {
     ],
     ['that calls itself', '{% macro f(x) %}{{ f(x) }}{{ f(x) }}{% endmacro %}{{ f(1) }}'],
     ['that nests 30,000 deep', `{{ ${'('.repeat(30_000)}1${')'.repeat(30_000)} }}`],
+    ['that multiplies a string', '{{ "x" * 1000000000 }}{{ "x" * (10 ** 9) }}'],
+    ['that pads a string', '{{ "x" | indent(1000000000) }}{{ "x" | center(1000000000) }}'],
+    ['that joins a list a billion times', '{{ range(99999) | join(range(99999) | join("x")) }}'],
+    [
+      'that replaces every letter, over and over',
+      '{% set ns = namespace(s="aaaaaaaaaa") %}{% for i in range(30) %}{% set ns.s = ns.s.replace("a", "aaaaaaaaaa") %}{% endfor %}{{ ns.s }}',
+    ],
+    [
+      'of two macros that call each other',
+      '{% macro f(x) %}{{ g(x) }}{% endmacro %}{% macro g(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}',
+    ],
+    ['that sorts and sorts', '{% for i in range(9999) %}{{ range(99999) | sort | length }}{% endfor %}'],
     ['that indents a conversation by a billion', '{{ messages | tojson(indent=1000000000) }}'],
   ];
   it.each(cases)('%s ends in time, with an error or harmless text', async (_, source) => {
@@ -577,7 +619,13 @@ describe('an OpenVINO folder', () => {
         ),
       'FILE_MALFORMED',
     ],
-    ['a loop', (xml) => xml.replace('type="Sqrt"', 'type="Loop"'), 'MODEL_FEATURE_UNSUPPORTED'],
+    ...['Loop', 'TensorIterator', 'If', 'RandomUniform', 'Eye', 'OneHot', 'Pad', 'Interpolate', 'Extension'].map(
+      (type): [string, (xml: string) => string, string] => [
+        `a layer ${type}`,
+        (xml) => xml.replace('type="Sqrt"', `type="${type}"`),
+        'MODEL_FEATURE_UNSUPPORTED',
+      ],
+    ),
     [
       'edges that make a cycle',
       (xml) =>
@@ -604,6 +652,42 @@ describe('an OpenVINO folder', () => {
     const xml = edit(xmlOf());
     expect(xml).not.toBe(xmlOf());
     expect(await outcome('openvino', first(seeds.openvino), { 'openvino_model.xml': xml })).toBe(code);
+  });
+});
+
+describe('numbers in configuration files', () => {
+  const extremes: readonly (readonly [string, string])[] = [
+    ...[['a billion', '1000000000'] as const, ['2^53', '9007199254740992'] as const, ['-1', '-1'] as const],
+    ...[['0', '0'] as const, ['a fraction', '1.5'] as const, ['text', '"32"'] as const, ['a list', '[32]'] as const],
+    ...[['null', 'null'] as const, ['NaN', 'NaN'] as const, ['beyond doubles', '1e999'] as const],
+  ];
+  const withNumber = (bytes: Buffer, key: string, number: string): string => {
+    const changed = bytes.toString().replace(new RegExp(`("${key}":\\s*)[^,}\\n]+`), `$1${number}`);
+    expect(changed).not.toBe(bytes.toString());
+    return changed;
+  };
+  it.each(extremes)('of %s are refused or read for what they are', async (_, number) => {
+    for (const key of ['num_hidden_layers', 'hidden_size', 'num_attention_heads', 'vocab_size', 'intermediate_size']) {
+      const base = first(seeds.single);
+      const config = withNumber(fileOf(base, 'config.json'), key, number);
+      expect(await outcome('weights', base, { 'config.json': config })).toMatch(/^[A-Z_]+$/);
+    }
+    for (const key of ['num_hidden_layers', 'head_size', 'num_key_value_heads', 'context_length', 'vocab_size']) {
+      const base = first(seeds.onnx);
+      const config = withNumber(fileOf(base, 'genai_config.json'), key, number);
+      expect(await outcome('onnx', base, { 'genai_config.json': config })).toMatch(/^[A-Z_]+$/);
+    }
+  });
+
+  it('that name a library of operators are refused: no code of a model folder runs', async () => {
+    const base = first(seeds.onnx);
+    const config = JSON.parse(fileOf(base, 'genai_config.json').toString()) as {
+      model: { decoder: { session_options: Record<string, unknown> } };
+    };
+    config.model.decoder.session_options['custom_ops_library'] = '../outside.so';
+    expect(await outcome('onnx', base, { 'genai_config.json': JSON.stringify(config) })).toBe(
+      'MODEL_FEATURE_UNSUPPORTED',
+    );
   });
 });
 

@@ -21,6 +21,8 @@ export interface Seeds {
   readonly sharded: readonly SeedModel[];
   readonly gguf: readonly SeedModel[];
   readonly onnx: readonly SeedModel[];
+  /** With plain attention. */
+  readonly plain: readonly SeedModel[];
   readonly openvino: readonly SeedModel[];
 }
 
@@ -45,6 +47,7 @@ export async function loadSeeds(): Promise<Seeds> {
         await contract('builder-dml-fp16'),
         await readModel('aipc onnx int4', onnx),
       ],
+      plain: [await plainAttention()],
       openvino: [
         await contract('optimum-int8'),
         await contract('optimum-int4-asym-gs32-ratio06'),
@@ -58,6 +61,18 @@ export async function loadSeeds(): Promise<Seeds> {
 
 function tiny(name: Parameters<typeof tinyModelFolder>[0]): Promise<SeedModel> {
   return readModel(name, tinyModelFolder(name));
+}
+
+/** One of torch's graphs, with the configuration beside it. */
+async function plainAttention(): Promise<SeedModel> {
+  const folder = path.join(CONTRACT_MODELS, 'torch-plain-attention');
+  const files = new Map([
+    ['config.json', await readFile(path.join(folder, 'config.json'))],
+    ['model.onnx', await readFile(path.join(folder, 'onnx', 'model_fp16.onnx'))],
+    ['model_fp16.onnx_data', await readFile(path.join(folder, 'onnx', 'model_fp16.onnx_data'))],
+    ['model_fp16.onnx_data_1', await readFile(path.join(folder, 'onnx', 'model_fp16.onnx_data_1'))],
+  ]);
+  return { name: 'torch-plain-attention', files };
 }
 
 async function readModel(name: string, folder: string): Promise<SeedModel> {

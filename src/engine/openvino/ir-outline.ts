@@ -10,6 +10,7 @@ import { MAX_VOCABULARY_SIZE } from '../model-json.js';
 import { checkAttention } from './ir-attention.js';
 import { ConstantNumbers } from './ir-constants.js';
 import { checkFlags } from './ir-flags.js';
+import { checkOperators } from './ir-operators.js';
 import { checkShapes } from './ir-shapes.js';
 import { readIrXml, type IrConstant, type IrLayer, type IrXml } from './ir-xml.js';
 import { checkInputs } from './ir-arity.js';
@@ -73,6 +74,7 @@ export async function readIr(folder: string, xmlName: string): Promise<{ xml: Ir
     );
   }
   checkGraph(xml);
+  checkOperators(xml);
   checkInputs(xml);
   checkFlags(xml);
   const binFile = path.join(folder, MODEL_BIN);

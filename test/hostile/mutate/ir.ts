@@ -42,6 +42,41 @@ export function mutateIr(random: Random, bytes: Buffer, other: Buffer): Mutated 
   return { bytes: Buffer.from(changed), what: done.join('; ') };
 }
 
+/** What each number of a short constant is replaced by in the sweep: around 0, powers of two, the ends of 31 to 64 bits. */
+const SWEPT: readonly bigint[] = [
+  ...[0n, 1n, 2n, 3n, 7n, 64n, 1000n, 65_536n, 2n ** 20n, 2n ** 31n - 1n, 2n ** 31n, 2n ** 32n, 2n ** 40n, 2n ** 62n],
+  ...[-1n, -2n, -3n, -64n, -65_536n, -(2n ** 31n), -(2n ** 40n), 2n ** 63n - 1n, -(2n ** 63n)],
+];
+
+/** Places in the weights of the numbers of short constants of whole numbers, which say shapes, places and lengths. */
+function numbersOf(xml: string): number[] {
+  const places = new Set<number>();
+  for (const { 0: tag } of xml.matchAll(/<data [^>]*element_type="i64"[^>]*>/g)) {
+    const offset = Number(/ offset="(\d+)"/.exec(tag)?.[1]);
+    const size = Number(/ size="(\d+)"/.exec(tag)?.[1]);
+    if (size >= 8 && size <= 64) for (let at = offset; at < offset + size; at += 8) places.add(at);
+  }
+  return [...places].sort((a, b) => a - b);
+}
+
+function replaceNumber(bin: Buffer, at: number, value: bigint): Mutated {
+  const copy = Buffer.from(bin);
+  copy.writeBigInt64LE(BigInt.asIntN(64, value), at);
+  return { bytes: copy, what: `the number at ${at}, ${bin.readBigInt64LE(at)}, became ${BigInt.asIntN(64, value)}` };
+}
+
+/** Case `number` of the sweep over one graph: every number with every value, one after the other. Wraps around. */
+export function sweepIrConstants(xml: string, bin: Buffer, number: number): Mutated {
+  const places = numbersOf(xml);
+  const value = SWEPT[Math.floor(number / places.length) % SWEPT.length] ?? 0n;
+  return replaceNumber(bin, places[number % places.length] ?? 0, value);
+}
+
+/** How many cases that sweep has. */
+export function sweepLength(xml: string): number {
+  return numbersOf(xml).length * SWEPT.length;
+}
+
 /** Of a short constant of whole numbers in the weights, which says a shape, a place or a length: one number replaced. */
 export function mutateIrConstant(random: Random, xml: string, bin: Buffer): Mutated {
   const constants = [...xml.matchAll(/<data [^>]*element_type="i64"[^>]*>/g)]

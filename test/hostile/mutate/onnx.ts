@@ -209,10 +209,13 @@ function decode(bytes: Buffer, kind: string): Message {
   return { kind, fields };
 }
 
-function encode({ fields }: Message): Buffer {
-  const parts = fields.flatMap(({ number, value, isFixed, liedLength }) => {
+/** A message that a mutation has put into itself is empty there. */
+function encode(message: Message, around: ReadonlySet<Message> = new Set()): Buffer {
+  if (around.has(message)) return Buffer.alloc(0);
+  const inside = new Set([...around, message]);
+  const parts = message.fields.flatMap(({ number, value, isFixed, liedLength }) => {
     if (typeof value === 'bigint') return [varint(BigInt(number * 8)), varint(value)];
-    const bytes = isMessage(value) ? encode(value) : value;
+    const bytes = isMessage(value) ? encode(value, inside) : value;
     if (isFixed && (bytes.length === 4 || bytes.length === 8)) {
       return [varint(BigInt(number * 8 + (bytes.length === 8 ? 1 : 5))), bytes];
     }
