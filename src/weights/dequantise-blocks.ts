@@ -8,51 +8,37 @@
  * Byte j of the 4- and 5-bit types holds value j in its low and value j + 16 in its high half.
  *
  * Results equal ggml's bit for bit: every product and sum above is exact in a double, so that storing it rounds once.
- * `sourceOffset` is a multiple of 2, `elements` one of 32; nothing is allocated for a block.
+ * Nothing is allocated for a block.
  */
-import { f16Values } from './float16-table.js';
+import type { Blocks } from './block-views.js';
 
 const BLOCK = 32;
 const HALF = BLOCK / 2;
 // Reads are in bounds by the loops' limits: `as number` instead of a check on each.
 
 export function dequantiseQ8(
-  source: ArrayBuffer,
-  sourceOffset: number,
-  elements: number,
+  { count, blockBytes, signed, halves, f16 }: Blocks,
   target: Float32Array,
   targetOffset: number,
 ): void {
-  const blockBytes = 34;
-  const blocks = elements / BLOCK;
-  const quants = new Int8Array(source, sourceOffset, blocks * blockBytes);
-  const halves = new Uint16Array(source, sourceOffset, (blocks * blockBytes) / 2);
-  const f16 = f16Values();
-  for (let block = 0; block < blocks; block++) {
+  for (let block = 0; block < count; block++) {
     const start = block * blockBytes;
     const scale = f16[halves[start >> 1] as number] as number;
     const out = targetOffset + block * BLOCK;
-    for (let j = 0; j < BLOCK; j++) target[out + j] = scale * (quants[start + 2 + j] as number);
+    for (let j = 0; j < BLOCK; j++) target[out + j] = scale * (signed[start + 2 + j] as number);
   }
 }
 
 /** Q4_1 where `hasMinimum`, else Q4_0. */
 export function dequantiseQ4(
-  source: ArrayBuffer,
-  sourceOffset: number,
-  elements: number,
+  { count, blockBytes, bytes, halves, f16 }: Blocks,
   target: Float32Array,
   targetOffset: number,
   hasMinimum: boolean,
 ): void {
   const headerBytes = hasMinimum ? 4 : 2;
-  const blockBytes = headerBytes + HALF;
   const zeroPoint = hasMinimum ? 0 : 8;
-  const blocks = elements / BLOCK;
-  const bytes = new Uint8Array(source, sourceOffset, blocks * blockBytes);
-  const halves = new Uint16Array(source, sourceOffset, (blocks * blockBytes) / 2);
-  const f16 = f16Values();
-  for (let block = 0; block < blocks; block++) {
+  for (let block = 0; block < count; block++) {
     const start = block * blockBytes;
     const scale = f16[halves[start >> 1] as number] as number;
     // -0 keeps the sign of a zero product, as leaving the addition out does.
@@ -68,21 +54,14 @@ export function dequantiseQ4(
 
 /** Q5_1 where `hasMinimum`, else Q5_0. */
 export function dequantiseQ5(
-  source: ArrayBuffer,
-  sourceOffset: number,
-  elements: number,
+  { count, blockBytes, bytes, halves, f16 }: Blocks,
   target: Float32Array,
   targetOffset: number,
   hasMinimum: boolean,
 ): void {
   const headerBytes = hasMinimum ? 4 : 2;
-  const blockBytes = headerBytes + 4 + HALF;
   const zeroPoint = hasMinimum ? 0 : 16;
-  const blocks = elements / BLOCK;
-  const bytes = new Uint8Array(source, sourceOffset, blocks * blockBytes);
-  const halves = new Uint16Array(source, sourceOffset, (blocks * blockBytes) / 2);
-  const f16 = f16Values();
-  for (let block = 0; block < blocks; block++) {
+  for (let block = 0; block < count; block++) {
     const start = block * blockBytes;
     const header = start >> 1;
     const scale = f16[halves[header] as number] as number;

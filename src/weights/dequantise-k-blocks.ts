@@ -7,9 +7,9 @@
  *         Each s serves 16 values: value[j] = d * s * (q[j] - 32)
  *
  * Results equal ggml's bit for bit: products and sums are exact in a double, so that storing them rounds once.
- * `sourceOffset` is a multiple of 2, `elements` one of 256; nothing is allocated for a block.
+ * Nothing is allocated for a block.
  */
-import { f16Values } from './float16-table.js';
+import type { Blocks } from './block-views.js';
 
 const BLOCK = 256;
 // Reads are in bounds by the loops' limits: `as number` instead of a check on each.
@@ -27,18 +27,11 @@ function minimumAt(bytes: Uint8Array, scales: number, group: number): number {
 }
 
 export function dequantiseQ4K(
-  source: ArrayBuffer,
-  sourceOffset: number,
-  elements: number,
+  { count, blockBytes, bytes, halves, f16 }: Blocks,
   target: Float32Array,
   targetOffset: number,
 ): void {
-  const blockBytes = 144;
-  const blocks = elements / BLOCK;
-  const bytes = new Uint8Array(source, sourceOffset, blocks * blockBytes);
-  const halves = new Uint16Array(source, sourceOffset, (blocks * blockBytes) / 2);
-  const f16 = f16Values();
-  for (let block = 0; block < blocks; block++) {
+  for (let block = 0; block < count; block++) {
     const start = block * blockBytes;
     const d = f16[halves[start >> 1] as number] as number;
     const dmin = f16[halves[(start >> 1) + 1] as number] as number;
@@ -59,18 +52,11 @@ export function dequantiseQ4K(
 }
 
 export function dequantiseQ5K(
-  source: ArrayBuffer,
-  sourceOffset: number,
-  elements: number,
+  { count, blockBytes, bytes, halves, f16 }: Blocks,
   target: Float32Array,
   targetOffset: number,
 ): void {
-  const blockBytes = 176;
-  const blocks = elements / BLOCK;
-  const bytes = new Uint8Array(source, sourceOffset, blocks * blockBytes);
-  const halves = new Uint16Array(source, sourceOffset, (blocks * blockBytes) / 2);
-  const f16 = f16Values();
-  for (let block = 0; block < blocks; block++) {
+  for (let block = 0; block < count; block++) {
     const start = block * blockBytes;
     const d = f16[halves[start >> 1] as number] as number;
     const dmin = f16[halves[(start >> 1) + 1] as number] as number;
@@ -94,19 +80,11 @@ export function dequantiseQ5K(
 }
 
 export function dequantiseQ6K(
-  source: ArrayBuffer,
-  sourceOffset: number,
-  elements: number,
+  { count, blockBytes, bytes, signed, halves, f16 }: Blocks,
   target: Float32Array,
   targetOffset: number,
 ): void {
-  const blockBytes = 210;
-  const blocks = elements / BLOCK;
-  const bytes = new Uint8Array(source, sourceOffset, blocks * blockBytes);
-  const signed = new Int8Array(source, sourceOffset, blocks * blockBytes);
-  const halves = new Uint16Array(source, sourceOffset, (blocks * blockBytes) / 2);
-  const f16 = f16Values();
-  for (let block = 0; block < blocks; block++) {
+  for (let block = 0; block < count; block++) {
     const start = block * blockBytes;
     const d = f16[halves[(start + 208) >> 1] as number] as number;
     for (let half = 0; half < 2; half++) {

@@ -3,6 +3,7 @@
  * Pure and synchronous; callers slice their work. Bytes are taken as little endian, like every platform aipc runs on.
  * The block types' own loops: dequantise-blocks.ts (32 values to a block), dequantise-k-blocks.ts (256).
  */
+import { viewBlocks, type Blocks } from './block-views.js';
 import { dequantiseQ4, dequantiseQ5, dequantiseQ8 } from './dequantise-blocks.js';
 import { dequantiseQ4K, dequantiseQ5K, dequantiseQ6K } from './dequantise-k-blocks.js';
 import { f16Bits } from './float16-table.js';
@@ -45,6 +46,8 @@ export function dequantise(
   target: Float32Array,
   targetOffset: number,
 ): void {
+  const { blockElements, blockBytes } = BLOCK_LAYOUTS[dtype];
+  const blocks = (): Blocks => viewBlocks(source, sourceOffset, elements / blockElements, blockBytes);
   switch (dtype) {
     case 'F32':
       target.set(new Float32Array(source, sourceOffset, elements), targetOffset);
@@ -56,24 +59,24 @@ export function dequantise(
       expandBf16(new Uint16Array(source, sourceOffset, elements), target, targetOffset);
       return;
     case 'Q8_0':
-      dequantiseQ8(source, sourceOffset, elements, target, targetOffset);
+      dequantiseQ8(blocks(), target, targetOffset);
       return;
     case 'Q4_0':
     case 'Q4_1':
-      dequantiseQ4(source, sourceOffset, elements, target, targetOffset, dtype === 'Q4_1');
+      dequantiseQ4(blocks(), target, targetOffset, dtype === 'Q4_1');
       return;
     case 'Q5_0':
     case 'Q5_1':
-      dequantiseQ5(source, sourceOffset, elements, target, targetOffset, dtype === 'Q5_1');
+      dequantiseQ5(blocks(), target, targetOffset, dtype === 'Q5_1');
       return;
     case 'Q4_K':
-      dequantiseQ4K(source, sourceOffset, elements, target, targetOffset);
+      dequantiseQ4K(blocks(), target, targetOffset);
       return;
     case 'Q5_K':
-      dequantiseQ5K(source, sourceOffset, elements, target, targetOffset);
+      dequantiseQ5K(blocks(), target, targetOffset);
       return;
     case 'Q6_K':
-      dequantiseQ6K(source, sourceOffset, elements, target, targetOffset);
+      dequantiseQ6K(blocks(), target, targetOffset);
       return;
   }
 }
