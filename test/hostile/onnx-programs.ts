@@ -293,6 +293,49 @@ export const PROGRAMS: readonly (readonly [attack: string, program: Program])[] 
       ],
     },
   ],
+  [
+    'sizes that take long to tell',
+    {
+      initialisers: [zeros('one', 1)],
+      nodes: [
+        node('Shape', ['past_key_values.0.key'], 'shape'),
+        node('Concat', ['shape', 'shape', 'shape', 'shape'], 'v0', integer('axis', 0)),
+        ...Array.from({ length: 12_000 }, (_, i) =>
+          node(i % 2 === 0 ? 'Add' : 'Mul', [`v${i}`, i % 3 === 0 ? 'v0' : `v${i}`], `v${i + 1}`),
+        ),
+        node('Expand', ['one', 'v12000'], 'made'),
+      ],
+    },
+  ],
+  [
+    'thousands of branches',
+    {
+      initialisers: [zeros('one', 1), whole('zero', [0]), whole('flat', [-1]), whole('shape', [2 ** 20])],
+      nodes: [
+        node('Reshape', ['attention_mask', 'flat'], 'mask'),
+        node('ReduceMax', ['mask'], 'most', integer('keepdims', 1)),
+        node('Greater', ['most', 'zero'], 'condition'),
+        ...Array.from({ length: 4000 }, (_, i) =>
+          node(
+            'If',
+            ['condition'],
+            i === 3999 ? 'made' : `o${i}`,
+            ...['then', 'else'].map((kind) =>
+              graph(
+                `${kind}_branch`,
+                message(
+                  'graph',
+                  [1, node('Expand', ['one', 'shape'], 'out')],
+                  [2, text(kind)],
+                  [12, message('value', [1, text('out')])],
+                ),
+              ),
+            ),
+          ),
+        ),
+      ],
+    },
+  ],
   ['Pad', { initialisers: [zeros('one', 1), whole('pads', [0, 4e9])], nodes: [node('Pad', ['one', 'pads'], 'made')] }],
   [
     'Resize',

@@ -39,7 +39,7 @@ export interface Sizes {
 }
 
 /** Values are followed in tensors of at most so many elements. */
-const MAX_VALUES = 64;
+const MAX_VALUES = 16;
 
 /** `size`: where it is known to be less than the dimensions' product says. */
 export function extentOf(

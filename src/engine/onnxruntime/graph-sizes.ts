@@ -58,6 +58,12 @@ export async function checkGraphSizes(config: GenaiConfig, weightBytes: number):
   new SizeCheck(config, weightBytes).run(graph);
 }
 
+/** Names in a graph, and those around it. */
+interface Scope {
+  readonly names: Map<string, Extent>;
+  readonly around?: Scope;
+}
+
 class SizeCheck {
   readonly #config: GenaiConfig;
   readonly #weightBytes: number;
@@ -79,10 +85,10 @@ class SizeCheck {
     for (const name of this.#bound) {
       if (!graph.outputs.includes(name)) throw tensorMissing(this.#config, 'output', name, graph.outputs);
     }
-    const known = new Map<string, Extent>();
-    for (const [name, tensor] of graph.initialisers) known.set(name, ofTensor(tensor));
-    for (const [name, extent] of this.#inputs(graph)) known.set(name, extent);
-    this.#follow(graph, known);
+    const names = new Map<string, Extent>();
+    for (const [name, tensor] of graph.initialisers) names.set(name, ofTensor(tensor));
+    for (const [name, extent] of this.#inputs(graph)) names.set(name, extent);
+    this.#follow(graph, { names });
   }
 
   /** As aipc binds them, whatever the file says of their shapes. */
@@ -109,18 +115,18 @@ class SizeCheck {
     return extents;
   }
 
-  #follow(graph: Graph, known: Map<string, Extent>): void {
+  #follow(graph: Graph, known: Scope): void {
     for (const node of graph.nodes) {
       this.#nodes += 1;
       if (this.#nodes > MAX_NODES) throw this.#tooManyNodes();
       const outputs = node.operator === 'If' ? this.#branches(node, known) : this.#node(node, known);
       for (const [index, name] of node.outputs.entries()) {
-        if (name !== '') known.set(name, outputs[index] ?? extentOf(undefined));
+        if (name !== '') known.names.set(name, outputs[index] ?? extentOf(undefined));
       }
     }
   }
 
-  #node(node: GraphNode, known: ReadonlyMap<string, Extent>): readonly Extent[] {
+  #node(node: GraphNode, known: Scope): readonly Extent[] {
     const rule = SIZE_RULES.get(node.operator);
     const name = node.outputs[0] ?? '';
     if (rule === undefined || !DOMAINS.includes(node.domain)) {
@@ -143,10 +149,10 @@ class SizeCheck {
   }
 
   /** One of the branches runs; both are counted. */
-  #branches(node: GraphNode, known: ReadonlyMap<string, Extent>): readonly Extent[] {
+  #branches(node: GraphNode, known: Scope): readonly Extent[] {
     const results = node.graphs.map((graph) => {
-      const inside = new Map(known);
-      for (const [name, tensor] of graph.initialisers) inside.set(name, ofTensor(tensor));
+      const inside: Scope = { names: new Map(), around: known };
+      for (const [name, tensor] of graph.initialisers) inside.names.set(name, ofTensor(tensor));
       this.#follow(graph, inside);
       return graph.outputs.map((name) => this.#find(inside, name, node));
     });
@@ -157,8 +163,8 @@ class SizeCheck {
     );
   }
 
-  #find(known: ReadonlyMap<string, Extent>, name: string, node: GraphNode): Extent {
-    const found = known.get(name);
+  #find(known: Scope, name: string, node: GraphNode): Extent {
+    const found = known.names.get(name) ?? known.around?.names.get(name) ?? known.around?.around?.names.get(name);
     if (found !== undefined) return found;
     const { modelFile } = this.#config;
     throw new ModelFormatError(

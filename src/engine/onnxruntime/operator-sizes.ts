@@ -90,7 +90,7 @@ const elementwise =
   (_, inputs) => {
     const present = inputs.filter((input) => input !== undefined);
     const { dims, size } = broadcast(present);
-    if (compute === undefined) return one(extentOf(dims, { size }));
+    if (compute === undefined || present.length === 0) return one(extentOf(dims, { size }));
     const values = present.map((input) => input.values).reduce((a, b) => pairs(a, b, compute));
     const range = present.map((input) => input.range).reduce(compute);
     return one(extentOf(dims, { size, range, ...(values === undefined ? {} : { values }) }));

@@ -19,8 +19,10 @@ export const BATCH = 100;
 export const TOKENS = 10;
 export const PAST = 1;
 const CONSTANT = 0;
-/** Of a product; more is no bound that anybody could use. */
-const MAX_DEGREE = 8;
+/** Of a product; more is no bound that anybody could use, and takes long to compute. */
+const MAX_DEGREE = 4;
+/** Products of terms in one product of two polynomials: a decoder's have one or two terms. */
+const MAX_TERM_PRODUCTS = 16;
 /** Beyond it a runtime's own arithmetic may overflow, and a number is not what it seems. */
 const MAX_EXACT = 2 ** 31;
 
@@ -45,6 +47,7 @@ export function addPolynomials(a: Polynomial, b: Polynomial, factor = 1): Polyno
 
 export function multiplyPolynomials(a: Polynomial, b: Polynomial): Polynomial {
   const product = new Map<number, number>();
+  if (a.size * b.size > MAX_TERM_PRODUCTS) return UNBOUNDED;
   for (const [left, x] of a) {
     for (const [right, y] of b) {
       const monomial = left + right;
