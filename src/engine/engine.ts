@@ -35,6 +35,8 @@ export interface EngineLimits {
   readonly maxAppendTokens: number;
   /** The engine splits longer steps into native runs of at most this many tokens. */
   readonly prefillChunkTokens: number;
+  /** The same for the run that starts on an empty slot, where that may be longer. Default: prefillChunkTokens. */
+  readonly firstChunkTokens?: number;
   /** exact: dropped tokens are gone; masked: they stay occupied; none: only reset() is possible. */
   readonly rewind: 'exact' | 'masked' | 'none';
   /** Rows of logits a step can ask for. */

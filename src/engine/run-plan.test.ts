@@ -18,6 +18,22 @@ describe('planRuns', () => {
     ]);
   });
 
+  it('lets the first run on an empty slot be longer', () => {
+    const longFirst = { ...limits, firstChunkTokens: 8 };
+    const cuts = (length: number, count: number) =>
+      planRuns([step(length, count)], longFirst).map(([part]) => [part?.from, part?.to]);
+    expect(cuts(0, 6)).toEqual([[0, 6]]);
+    expect(cuts(0, 14)).toEqual([
+      [0, 8],
+      [8, 12],
+      [12, 14],
+    ]);
+    expect(cuts(1, 6)).toEqual([
+      [0, 4],
+      [4, 6],
+    ]);
+  });
+
   it('gathers one-token steps into batches of at most maxBatch', () => {
     const runs = planRuns([step(5, 1, 1), step(7, 3), step(9, 1, 1), step(4, 1, 1)], limits);
     expect(runs.map((run) => run.map((part) => part.step))).toEqual([[0, 2], [1], [3]]);

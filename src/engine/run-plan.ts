@@ -54,13 +54,18 @@ export function requireRegimeOfRun(
   );
 }
 
+/** Most tokens of a native run on an empty slot. */
+export function firstChunkTokens(limits: Pick<EngineLimits, 'prefillChunkTokens' | 'firstChunkTokens'>): number {
+  return limits.firstChunkTokens ?? limits.prefillChunkTokens;
+}
+
 /**
  * Each run is a list of parts: one part of any length, or several of one token each (batched decode).
  * The first tokens of an empty slot never go into a batch.
  */
 export function planRuns(
   steps: readonly PlannedStep<Pick<Slot, 'length'>>[],
-  limits: Pick<EngineLimits, 'ropeBoundaries' | 'maxBatch' | 'prefillChunkTokens'>,
+  limits: Pick<EngineLimits, 'ropeBoundaries' | 'maxBatch' | 'prefillChunkTokens' | 'firstChunkTokens'>,
 ): RunPart[][] {
   const runs: RunPart[][] = [];
   const openBatches = new Map<number, RunPart[]>(); // by rope regime
@@ -78,8 +83,9 @@ export function planRuns(
       continue;
     }
     const firstWanted = count - step.logitsRows;
-    for (let from = 0; from < count; from += limits.prefillChunkTokens) {
-      const to = Math.min(from + limits.prefillChunkTokens, count);
+    const firstChunk = step.slot.length === 0 ? firstChunkTokens(limits) : limits.prefillChunkTokens;
+    for (let from = 0; from < count; from += from === 0 ? firstChunk : limits.prefillChunkTokens) {
+      const to = Math.min(from + (from === 0 ? firstChunk : limits.prefillChunkTokens), count);
       const firstLogitsRow = Math.max(0, from - firstWanted);
       const logitsRows = Math.max(0, to - Math.max(from, firstWanted));
       runs.push([{ step: index, from, to, firstLogitsRow, logitsRows }]);

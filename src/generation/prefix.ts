@@ -3,6 +3,7 @@
  * anew, and how many tokens the next step may append. It runs nothing but Slot.rewind() and Slot.reset().
  */
 import type { EngineLimits, Slot } from '../engine/engine.js';
+import { firstChunkTokens } from '../engine/run-plan.js';
 import { UsageError } from '../errors.js';
 import type { Sequence } from './sequence.js';
 
@@ -42,7 +43,7 @@ export function stepTokens(limits: EngineLimits, cached: number, pending: number
   // Prompts go in by chunks, so that other sequences can run in between; but where appending is restricted, only
   // the first step can carry many tokens, and it carries all that it may.
   const appendable = limits.maxAppendTokens >= limits.prefillChunkTokens;
-  const wanted = Math.min(maxStepTokens, appendable ? limits.prefillChunkTokens : Infinity);
+  const wanted = Math.min(maxStepTokens, appendable ? firstChunkTokens(limits) : Infinity);
   return Math.min(pending, limits.maxPromptTokens, Math.max(wanted, limits.minFirstTokens));
 }
 
@@ -50,8 +51,10 @@ export function stepTokens(limits: EngineLimits, cached: number, pending: number
 function cost(limits: EngineLimits, cached: number, total: number): number {
   const first = cached === 0 ? Math.min(total, limits.maxPromptTokens) : 0;
   const appended = total - cached - first;
+  const afterFirstRun = Math.max(0, first - firstChunkTokens(limits));
   const runs =
-    Math.ceil(first / limits.prefillChunkTokens) +
+    Math.min(first, 1) +
+    Math.ceil(afterFirstRun / limits.prefillChunkTokens) +
     Math.ceil(appended / Math.min(limits.maxAppendTokens, limits.prefillChunkTokens));
   return first + appended + TOKENS_WORTH_OF_ONE_RUN * runs;
 }

@@ -38,6 +38,17 @@ describeWithOpenvino('on models exported by aipc to OpenVINO', () => {
       createOpenvinoEngine(await folders.openvino(tinyModelFolder(model), weights), options);
     describeEngineContract(`OpenVINO, ${name}`, make, { tolerance: TOLERANCE });
   }
+  // As users have it: a prompt is one run, which an abort cancels.
+  const whole = { device: 'cpu', threads: 2, ovConfig } as const;
+  describeEngineContract(
+    'OpenVINO, phi3-gqa, int4, whole prompts',
+    async () =>
+      createOpenvinoEngine(
+        await folders.openvino(tinyModelFolder('phi3-gqa'), { weightFormat: 'int4', groupSize: 32 }),
+        whole,
+      ),
+    { tolerance: TOLERANCE },
+  );
   for (const model of ['phi3-longrope', 'phi4-mini'] as const) {
     const make = async (): Promise<Engine> => {
       const folder = await folders.openvino(tinyModelFolder(model), { weightFormat: 'fp32' });

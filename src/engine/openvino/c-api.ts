@@ -34,6 +34,8 @@ export type Properties = Readonly<Record<string, string>>;
 /** Functions that return an ov_status_e; the binding checks it. All of them return at once. */
 interface StatusFunctions {
   ov_compiled_model_create_infer_request(compiledModel: Pointer, out: PointerOut): void;
+  /** The run in flight then fails at its next operation; does nothing when there is none. See graph-mending.ts. */
+  ov_infer_request_cancel(request: Pointer): void;
   ov_infer_request_set_tensor(request: Pointer, name: string, tensor: Pointer): void;
   /** The tensor is a new handle on the request's memory: free it. */
   ov_infer_request_get_tensor(request: Pointer, name: string, out: PointerOut): void;
@@ -71,6 +73,7 @@ type ParameterType = string | ReturnType<typeof koffi.out> | ReturnType<typeof k
 
 const STATUS_FUNCTIONS: Readonly<Record<keyof StatusFunctions, readonly ParameterType[]>> = {
   ov_compiled_model_create_infer_request: [POINTER, OUT_POINTER],
+  ov_infer_request_cancel: [POINTER],
   ov_infer_request_set_tensor: [POINTER, 'str', POINTER],
   ov_infer_request_get_tensor: [POINTER, 'str', OUT_POINTER],
   ov_tensor_create_from_host_ptr: ['int', SHAPE, POINTER, OUT_POINTER],
@@ -90,11 +93,6 @@ interface AsyncFunctions {
   /** `binFile` is the file with the weights, which may have another name than the XML. */
   readModel(xmlFile: string, binFile: string): Promise<Pointer>;
   compileModel(model: Pointer, device: string, properties: Properties): Promise<Pointer>;
-  /**
-   * Not to be cancelled: after ov_infer_request_cancel the CPU plug-in's graph, which all requests of the compiled
-   * model share, keeps the shapes of the run that was cut off. A later run, of another request too, then fails or
-   * writes beyond its buffers (2026.4.1: 'munmap_chunk(): invalid pointer', seen within tens of cancelled prompts).
-   */
   infer(request: Pointer): Promise<void>;
   freeCompiledModel(compiledModel: Pointer): Promise<void>;
   /** OpenVINO's own names: `CPU`, `GPU` or `GPU.0`, `GPU.1`, `NPU`. */

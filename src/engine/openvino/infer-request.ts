@@ -47,6 +47,11 @@ export class InferRequest {
     return this.#api.async.infer(this.#pointer);
   }
 
+  /** Asks the run in flight to fail soon; without effect before it has begun. What it leaves: see graph-mending.ts. */
+  cancel(): void {
+    this.#api.ov_infer_request_cancel(this.#pointer);
+  }
+
   /** Gives the state's memory back. Not while it infers, and once only. */
   free(): void {
     this.#api.ov_infer_request_free(this.#pointer);

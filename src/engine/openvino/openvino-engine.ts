@@ -28,8 +28,8 @@ export interface OpenvinoEngineOptions extends SizeOptions {
   /** Sequences with a KV cache at once, 1 to 64. Default 4: memory is taken as they grow. The NPU has one. */
   readonly maxSlots?: number;
   /**
-   * Tokens of a prompt in one native run, 1 to 4096; on the NPU a power of two from 16. Default 256. An abort waits for
-   * the end of a run.
+   * Tokens of a prompt in one native run, 1 to 4096; on the NPU a power of two from 16. Default 256; on the CPU 4096 in
+   * the first run of a prompt from its start, which an abort cancels. An abort waits for the end of any other run.
    */
   readonly prefillChunkTokens?: number;
   /** Threads that compute, 1 to 1024; for the CPU. Default: one for each physical core that this process may use. */

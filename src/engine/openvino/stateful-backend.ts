@@ -8,13 +8,17 @@
  * A longrope graph takes the factors that the highest position of a run asks for. The runs of a long prompt that end
  * below the boundary get one token more, a marker, at the first position beyond it: it comes last, so that no token sees
  * it, and is hidden afterwards like a dropped one.
+ *
+ * An abort cancels a run on an empty cache, which may be long and loses nothing. A run over a past goes to its end: what
+ * the slot held stays valid. Before the run that follows a cancelled one the graph is mended (graph-mending.ts).
  */
 import { EngineError } from '../../errors.js';
 import type { EngineBackend, RunSequence, SlotCache } from '../engine-core.js';
 import type { EngineInfo, EngineLimits } from '../engine.js';
 import { requireMemory } from '../memory.js';
 import { returnFreedMemory } from '../native-library.js';
-import { requireRegimeOfRun, ropeRegime, ropeRegimeRange } from '../run-plan.js';
+import { isSameRow, mendingRun, type RunShape } from './graph-mending.js';
+import { firstChunkTokens, requireRegimeOfRun, ropeRegime, ropeRegimeRange } from '../run-plan.js';
 import type { OvApi, Pointer } from './c-api.js';
 import { INPUT, OUTPUT_LOGITS, type DecoderInputs } from './decoder-inputs.js';
 import { InferRequest } from './infer-request.js';
@@ -132,6 +136,33 @@ class RequestCache implements SlotCache {
 
 type Sequence = RunSequence<RequestCache>;
 
+/** A cancellation is lost while the run has not begun; then it is asked for again. */
+const CANCEL_AGAIN_MS = 10;
+
+/** A run in flight that may be cancelled. */
+class CancellableRun {
+  readonly #request: InferRequest;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(request: InferRequest) {
+    this.#request = request;
+  }
+
+  get isCancelled(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  cancel(): void {
+    this.#request.cancel();
+    this.#timer ??= setInterval(() => this.#request.cancel(), CANCEL_AGAIN_MS);
+  }
+
+  /** To be called when the run has ended, before the request is freed. */
+  end(): void {
+    clearInterval(this.#timer);
+  }
+}
+
 export interface StatefulBackendParts {
   readonly api: OvApi;
   /** The backend frees it. */
@@ -143,6 +174,8 @@ export interface StatefulBackendParts {
   readonly kvBytesPerToken: number;
   /** Whether runs below a rope boundary can have a marker beyond it; else a prompt that crosses one must be one run. */
   readonly canMark: boolean;
+  /** Whether a run on an empty cache may be cancelled. */
+  readonly canCancel: boolean;
 }
 
 export class StatefulBackend implements EngineBackend<RequestCache> {
@@ -151,6 +184,15 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
   readonly #parts: StatefulBackendParts;
   readonly #caches = new Set<RequestCache>();
   #failure: unknown;
+  #cancellable: CancellableRun | undefined;
+  /** Since the run in flight was asked for. */
+  #isInterrupted = false;
+  /** A run was cancelled, and none has mended the graph since. */
+  #isTorn = false;
+  /** Of the last complete run. */
+  #noted: RunShape = { tokens: 0, width: 0, rows: 0 };
+  /** f32 [vocabulary]: what warmUp()'s run gave. */
+  #warmUpRow = new Float32Array(0);
 
   readonly #tokens: BigInt64Array;
   readonly #positions: BigInt64Array;
@@ -164,8 +206,9 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
     this.#parts = parts;
     this.info = parts.info;
     this.limits = parts.limits;
-    this.#tokens = integers(this.limits.prefillChunkTokens + 1);
-    this.#positions = integers(this.limits.prefillChunkTokens + 1);
+    const mostTokens = Math.max(this.limits.prefillChunkTokens, firstChunkTokens(this.limits)) + 1;
+    this.#tokens = integers(mostTokens);
+    this.#positions = integers(mostTokens);
   }
 
   openCache(capacityTokens: number): Promise<RequestCache> {
@@ -190,7 +233,13 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
   }
 
   async run(sequences: readonly Sequence[]): Promise<void> {
-    for (const sequence of sequences) await this.#runOne(sequence);
+    this.#isInterrupted = false;
+    this.#refuseAfterFailure();
+    if (this.#isTorn) await this.#mend();
+    for (const sequence of sequences) {
+      this.#refuseAfterInterrupt();
+      await this.#runOne(sequence);
+    }
   }
 
   /**
@@ -198,36 +247,63 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
    * seconds: that belongs to loading.
    */
   async warmUp(): Promise<void> {
-    const cache = new RequestCache(this, 1);
-    const tokens = new Int32Array(1);
-    try {
-      await this.#runOne({ cache, pastTokens: 0, tokens, logits: new Float32Array(0), logitsRows: 0, finalLength: 1 });
-    } finally {
-      await cache.clear();
-    }
+    this.#warmUpRow = await this.#runApart(1, 1);
   }
 
-  /** A run goes to its end: cancelling one is not safe, see AsyncFunctions.infer. */
-  interrupt(): void {}
+  interrupt(): void {
+    this.#isInterrupted = true;
+    this.#cancellable?.cancel();
+  }
 
   async dispose(): Promise<void> {
     await this.#parts.api.async.freeCompiledModel(this.#parts.compiledModel);
   }
 
-  async #runOne(sequence: Sequence): Promise<void> {
-    this.#refuseAfterFailure();
+  /** Runs tokens on a cache of their own and returns their last `rows` rows of logits. */
+  async #runApart(count: number, rows: number): Promise<Float32Array<ArrayBuffer>> {
+    const cache = new RequestCache(this, count);
+    const logits = new Float32Array(rows * this.info.vocabularySize);
+    try {
+      await this.#runOne(
+        { cache, pastTokens: 0, tokens: new Int32Array(count), logits, logitsRows: rows, finalLength: count },
+        { canCancel: false },
+      );
+    } finally {
+      await cache.clear();
+    }
+    return logits;
+  }
+
+  async #mend(): Promise<void> {
+    const { tokens, rows } = mendingRun(this.#noted, this.#parts.inputs.hasLogitsFirstRow);
+    await this.#runApart(tokens, rows);
+    if (!isSameRow(await this.#runApart(1, 1), this.#warmUpRow)) {
+      this.#failure = new EngineError('RUNTIME_FAILED', 'After a cancelled run OpenVINO computes something else.');
+      this.#refuseAfterFailure();
+    }
+    this.#isTorn = false;
+  }
+
+  async #runOne(sequence: Sequence, { canCancel } = { canCancel: this.#parts.canCancel }): Promise<void> {
     const markers = this.#markersFor(sequence);
     const { cache, tokens } = sequence;
     const request = cache.request();
     const rows = this.#bind(request, sequence, markers);
+    const run = canCancel && cache.held === 0 ? new CancellableRun(request) : undefined;
+    this.#cancellable = run;
     try {
       await request.infer();
     } catch (error) {
-      this.#failure = error;
+      if (run?.isCancelled === true) this.#isTorn = true;
+      else this.#failure = error;
       cache.lose();
       throw error;
+    } finally {
+      this.#cancellable = undefined;
+      run?.end();
     }
     cache.append(tokens.length, markers);
+    this.#noted = { tokens: tokens.length + markers, width: cache.held, rows };
     this.#takeLogits(sequence, rows, markers);
   }
 
@@ -277,6 +353,10 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
     const { vocabularySize } = this.info;
     const end = rows - markers;
     if (logitsRows > 0) logits.set(this.#logits.subarray((end - logitsRows) * vocabularySize, end * vocabularySize));
+  }
+
+  #refuseAfterInterrupt(): void {
+    if (this.#isInterrupted) throw new EngineError('RUNTIME_FAILED', 'The run was interrupted before it began.');
   }
 
   /** All requests share the compiled graph, which keeps half-changed shapes when a run fails in its midst. */
