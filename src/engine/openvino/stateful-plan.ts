@@ -24,7 +24,7 @@ const DEFAULT_PREFILL_CHUNK_TOKENS = 256;
 /**
  * The CPU plug-in multiplies the queries of a run by the keys as matrices only where the run starts on an empty cache;
  * over a past it takes query by query, for which longer runs gain nothing (docs/benchmarks). So a prompt goes in whole, up
- * to what its memory allows: 0.4 MB a token for Phi-3-mini. An abort cancels the run.
+ * to a length whose memory is bearable: 0.25 MB a token for Phi-3-mini. An abort cancels the run.
  */
 const CPU_FIRST_CHUNK_TOKENS = MAX_PREFILL_CHUNK_TOKENS;
 
