@@ -32,6 +32,12 @@ describe('stepTokens', () => {
     expect(stepTokens(limits, 32, 8)).toBe(8);
   });
 
+  it('begins with a longer run where the engine takes one on an empty slot', () => {
+    const limits = { ...limitsOf({ prefillChunkTokens: 16 }), firstChunkTokens: 30 };
+    expect(stepTokens(limits, 0, 40)).toBe(30);
+    expect(stepTokens(limits, 30, 20)).toBe(16);
+  });
+
   it('begins with all that it may where appending is restricted', () => {
     expect(stepTokens(appendingOne, 0, 4000)).toBe(4000);
     expect(stepTokens({ ...appendingOne, maxPromptTokens: 1024 }, 0, 4000)).toBe(1024);
