@@ -45,6 +45,21 @@ export const PRODUCT_LIMITS = [
 /** Decoder layers of plain attention have about 150 nodes each; the deepest models have 80 layers. */
 export const MAX_NODES = 2 ** 14;
 const MAX_TOKEN_ID = 2 ** 31;
+/**
+ * Attributes that kernels take as numbers of 32 bits and divide by without looking (ONNX Runtime 1.30: 2^53 becomes 0). 0
+ * is allowed where it is the default, that of RotaryEmbedding.
+ */
+const DIVISORS: readonly string[] = [
+  'num_heads',
+  'kv_num_heads',
+  'q_num_heads',
+  'rotary_embedding_dim',
+  'K',
+  'N',
+  'bits',
+  'block_size',
+];
+const MAX_DIVISOR = 2 ** 24;
 
 /** Operators' domains: ONNX's own by its two names, and ONNX Runtime's. */
 const DOMAINS: readonly string[] = ['', 'ai.onnx', 'com.microsoft'];
@@ -135,6 +150,7 @@ class SizeCheck {
         `an operator ${node.operator} of '${node.domain.slice(0, 80)}', which no decoder needs`,
       );
     }
+    this.#checkDivisors(node);
     const inputs = node.inputs.map((input) => (input === '' ? undefined : this.#find(known, input, node)));
     const { outputs, products, scratch } = rule(node, inputs, (output) => this.#bound.has(output));
     let elements = scratch ?? new Map<number, number>();
@@ -146,6 +162,21 @@ class SizeCheck {
     this.#check(node, name, this.#elements, ELEMENT_LIMITS, 'elements in its tensors');
     this.#check(node, name, this.#products, PRODUCT_LIMITS, 'multiplications');
     return outputs;
+  }
+
+  #checkDivisors({ operator, integers }: GraphNode): void {
+    for (const name of DIVISORS) {
+      const value = integers.get(name)?.[0];
+      const least = operator === 'RotaryEmbedding' || name === 'rotary_embedding_dim' ? 0 : 1;
+      if (value === undefined || (value >= least && value <= MAX_DIVISOR)) continue;
+      const { modelFile } = this.#config;
+      throw new ModelFormatError(
+        'FILE_MALFORMED',
+        `${modelFile}: a node ${operator} has a ${name} of ${value}; ${least} to ${MAX_DIVISOR} are possible. This is not a ` +
+          'sound ONNX file: download or export it anew.',
+        { details: { file: modelFile, operator, name, found: value, least, most: MAX_DIVISOR } },
+      );
+    }
   }
 
   /** One of the branches runs; both are counted. */
