@@ -41,7 +41,7 @@ export type { Preference } from './devices/recommendation-rules.js';
 export { diagnose, type DiagnoseOptions, type Diagnosis, type DoctorCheck } from './doctor/diagnose.js';
 export { detectDevices, type DetectDevicesOptions, type DetectedDevices } from './machine/detect-devices.js';
 export { recommendDevices, type RecommendDevicesOptions } from './model/choose-device.js';
-export type { DrivenDevice, ProviderName, ProviderStatus } from './devices/provider.js';
+export type { DrivenDevice, OfferedDevice, ProviderName, ProviderStatus } from './devices/provider.js';
 export { benchModel } from './bench/bench.js';
 export type { BenchOptions } from './bench/bench-options.js';
 export { readMeasurements, type KeptMeasurement } from './bench/measurements.js';
@@ -70,7 +70,7 @@ export { pullModel, type PulledModel, type PullModelOptions } from './model/pull
 export { listLocalModels, type CompiledModel, type LocalModel } from './inventory/local-models.js';
 export { planRemoval, removeAll, type RemovalItem, type RemovalPlan } from './inventory/remove-model.js';
 export { pruneCache, type PrunedItem, type PruneOptions } from './inventory/prune-cache.js';
-export type { LoadModelOptions } from './model/load-options.js';
+export type { LoadingOptions, LoadModelOptions } from './model/load-options.js';
 export type { Model } from './model/model.js';
 export {
   monitorLoad,

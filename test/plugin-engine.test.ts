@@ -39,7 +39,30 @@ describe.skipIf(!canRun)(
       readonly tokens: readonly number[];
     }
 
-    /** Eight greedy tokens in a process of its own, to which the folder is /sys/class. */
+    /** In a process of its own, to which the folder is /sys/class. */
+    function node(...args: readonly string[]): { readonly stdout: string; readonly stderr: string } {
+      return spawnSync(
+        'unshare',
+        [
+          ...['-m', 'bash', '-c', 'mount --bind "$1" /sys/class && shift && exec "$@"', 'bash'],
+          ...[path.join(folder, 'class'), process.execPath, ...args],
+        ],
+        {
+          encoding: 'utf8',
+          env: {
+            ...process.env,
+            VK_ICD_FILENAMES: SOFTWARE_DEVICE,
+            XDG_RUNTIME_DIR: folder,
+            AIPC_CACHE: path.join(folder, 'cache'),
+          },
+        },
+      );
+    }
+
+    const aipc = (...args: readonly string[]): { readonly stdout: string; readonly stderr: string } =>
+      node(path.join('dist', 'src', 'cli', 'main.js'), ...args);
+
+    /** Eight greedy tokens. */
     function run(options: object): Run {
       const engine = new URL('../src/engine/onnxruntime/onnxruntime-engine.js', import.meta.url).href;
       const script = `
@@ -55,17 +78,7 @@ describe.skipIf(!canRun)(
         }
         console.log(JSON.stringify({ info: engine.info, tokens }));
         await engine[Symbol.asyncDispose]();`;
-      const { stdout, stderr } = spawnSync(
-        'unshare',
-        [
-          ...['-m', 'bash', '-c', 'mount --bind "$1" /sys/class && exec "$2" --input-type=module -e "$3"', 'bash'],
-          ...[path.join(folder, 'class'), process.execPath, script],
-        ],
-        {
-          encoding: 'utf8',
-          env: { ...process.env, VK_ICD_FILENAMES: SOFTWARE_DEVICE, XDG_RUNTIME_DIR: folder },
-        },
-      );
+      const { stdout, stderr } = node('--input-type=module', '-e', script);
       expect(stdout, stderr).not.toBe('');
       return JSON.parse(stdout) as Run;
     }
@@ -82,6 +95,47 @@ describe.skipIf(!canRun)(
       expect(cpu.info).toMatchObject({ provider: 'cpu' });
       expect(plugin.tokens).toEqual(cpu.tokens);
       expect(new Set(plugin.tokens).size).toBeGreaterThan(2);
+    });
+
+    const libraries = ['--ep-library', `MyWebGPU=${library ?? ''}`];
+
+    it('is listed by aipc devices with its device and how to choose it, after the CPU where it is software', () => {
+      const { stdout, stderr } = aipc('devices', ...libraries, '--model', 'demo', '--json');
+      expect(stdout, stderr).not.toBe('');
+      const { providers, recommendations } = JSON.parse(stdout) as Record<string, object>;
+      expect(providers).toContainEqual(
+        expect.objectContaining({
+          provider: 'MyWebGPU',
+          offers: [
+            expect.objectContaining({
+              ...{ deviceId: 'gpu.0', kind: 'gpu', epName: 'WebGpuExecutionProvider', epVendor: 'Microsoft' },
+              hardware: expect.objectContaining({ vendorId: 0x1234, deviceId: 1 }) as object,
+              isSoftware: true,
+            }),
+          ],
+        }),
+      );
+      const last = expect.objectContaining({ deviceId: 'gpu.0', provider: 'MyWebGPU' }) as object;
+      expect(recommendations).toMatchObject({ ranked: [{ deviceId: 'cpu' }, last] });
+      expect(aipc('devices', ...libraries, '--model', 'demo').stdout).toContain('--provider MyWebGPU --device gpu.0');
+    });
+
+    it('is asked in another process by pull, which runs nothing of it', () => {
+      const given = ['pull', 'demo', ...libraries, '--provider', 'MyWebGPU', '--json', '--device'];
+      expect(JSON.parse(aipc(...given, 'gpu').stdout)).toMatchObject({ device: 'gpu', provider: 'MyWebGPU' });
+      expect(aipc(...given, 'npu').stderr).toContain('DEVICE_NOT_FOUND');
+    });
+
+    it('runs where --device gpu finds nothing else, and verify finds that it agrees', { timeout: 300_000 }, () => {
+      const tiny = path.join('test', 'golden', 'models', 'phi3-gqa');
+      const given = ['verify', tiny, ...libraries, '--weight-format', 'fp32', '--new-tokens', '3', '--prompt', 'Hello'];
+      const { stdout, stderr } = aipc(...given, '--device', 'gpu', '--json');
+      expect(stdout, stderr).not.toBe('');
+      expect(JSON.parse(stdout)).toMatchObject({
+        device: { provider: 'MyWebGPU', device: 'gpu.0', emulated: true },
+        reference: { provider: 'cpu' },
+        agrees: true,
+      });
     });
   },
 );

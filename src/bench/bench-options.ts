@@ -1,11 +1,12 @@
 /** What a benchmark is asked for: options, checked, and the cells that follow from them. It runs nothing. */
 import { OptionError } from '../errors.js';
-import type { LoadModelOptions } from '../model/load-options.js';
+import { LOADING_KEYS, type LoadingOptions, type LoadModelOptions } from '../model/load-options.js';
 import type { LoadProgress } from '../models/progress.js';
 import { checkNumber, refuseUnknownKeys } from '../options.js';
 import type { CellRequest } from './report.js';
 
-export interface BenchOptions {
+/** The options of loading go to the cells that they are for: OpenVINO's to OpenVINO's, a plug-in to those that name it or auto. */
+export interface BenchOptions extends LoadingOptions {
   /** As in --device, each with a provider after a colon where it has its own: `cpu`, `cpu:openvino`, `npu`. Default: auto. */
   readonly devices?: readonly string[];
   /** For the devices that name none, each with each. Default: auto. */
@@ -22,16 +23,6 @@ export interface BenchOptions {
   readonly warmUps?: number;
   /** Processes that measure load and cold start, the one of the repetitions among them; default 1. */
   readonly coldStarts?: number;
-  /** For cells that WebGPU runs. */
-  readonly activations?: NonNullable<LoadModelOptions['activations']>;
-  readonly contextTokens?: number;
-  readonly threads?: number;
-  /** For cells that OpenVINO runs; NPU_... and NPUW_... for those on the NPU alone. */
-  readonly ovConfig?: Readonly<Record<string, string>>;
-  readonly sessionOptions?: Readonly<Record<string, string>>;
-  readonly maxPromptTokens?: number;
-  readonly minResponseTokens?: number;
-  readonly allowUnsupported?: boolean;
   readonly download?: LoadModelOptions['download'];
   readonly onProgress?: (progress: LoadProgress) => void;
   readonly onWarning?: (message: string) => void;
@@ -46,8 +37,8 @@ export interface BenchOptions {
 
 const KEYS = [
   ...['devices', 'providers', 'weightFormats', 'promptTokens', 'newTokens', 'repeats', 'warmUps', 'coldStarts'],
-  ...['activations', 'contextTokens', 'threads', 'ovConfig', 'sessionOptions', 'maxPromptTokens', 'minResponseTokens'],
-  ...['allowUnsupported', 'download', 'onProgress', 'onWarning', 'onCell', 'signal'],
+  ...LOADING_KEYS,
+  ...['download', 'onProgress', 'onWarning', 'onCell', 'signal'],
 ];
 
 /** More is a mistake, and would run for days. */
@@ -99,6 +90,36 @@ export function resolveBenchOptions(options: BenchOptions): ResolvedBenchOptions
 function invalid(problem: string, found: unknown): OptionError {
   return new OptionError('OPTION_INVALID', `bench: ${problem}`, { details: { found } });
 }
+
+/** The options of loading as far as they are this cell's business. */
+export function loadingFor(cell: CellRequest, options: LoadingOptions): LoadingOptions {
+  const { device, provider } = cell;
+  const { contextTokens, threads, revision, sessionOptions, activations, providerOptions, epLibraries } = options;
+  const { maxPromptTokens, minResponseTokens, allowUnsupported } = options;
+  const ovConfig = ovConfigFor(cell, options.ovConfig);
+  const isNpu = device.startsWith('npu');
+  const names = Object.keys(epLibraries ?? {});
+  const isPlugin = names.some((name) => name.toLowerCase() === provider);
+  const isWebgpu = provider === 'webgpu' || device === 'webgpu';
+  const isShort = ['dml', 'webgpu', 'cuda'].includes(device);
+  const mayBePlugin = isPlugin || (provider === 'auto' && !isShort);
+  const hasOptions = isPlugin || isShort || ['dml', 'webgpu', 'cuda'].includes(provider);
+  const own: LoadingOptions = {
+    ...defined({ contextTokens, threads, ovConfig, revision }),
+    ...(ovConfig === undefined ? defined({ sessionOptions }) : {}),
+    ...(isWebgpu ? defined({ activations }) : {}),
+    ...(hasOptions || (mayBePlugin && names.length > 0) ? defined({ providerOptions }) : {}),
+    ...(mayBePlugin ? defined({ epLibraries }) : {}),
+    ...(isNpu && !isPlugin ? defined({ maxPromptTokens, minResponseTokens, allowUnsupported }) : {}),
+  };
+  return own;
+}
+
+function defined(values: LoadingOptionsOrUndefined): LoadingOptions {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+type LoadingOptionsOrUndefined = { readonly [K in keyof LoadingOptions]: LoadingOptions[K] | undefined };
 
 /** OpenVINO's properties as far as they are this cell's business. */
 export function ovConfigFor(

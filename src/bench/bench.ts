@@ -1,8 +1,9 @@
 /** The folder's entry: measures a model cell by cell, each in processes of its own, one after the other. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { WEIGHT_FORMATS } from '../convert/recipe.js';
 import { kindOfPath } from '../models/path-kind.js';
-import { resolveBenchOptions, ovConfigFor, type BenchOptions, type ResolvedBenchOptions } from './bench-options.js';
+import { loadingFor, resolveBenchOptions, type BenchOptions, type ResolvedBenchOptions } from './bench-options.js';
 import type { CellTask } from './cell-task.js';
 import { describeMachine } from './machine.js';
 import { runCell, type CellOutcome, type CellWatcher } from './measure-cell.js';
@@ -93,31 +94,17 @@ async function measureCell(
 }
 
 function taskOf(reference: string, cell: CellRequest, options: ResolvedBenchOptions): CellTask {
-  const {
-    activations,
-    contextTokens,
-    threads,
-    sessionOptions,
-    maxPromptTokens,
-    minResponseTokens,
-    allowUnsupported,
-    download,
-  } = options;
-  const ovConfig = ovConfigFor(cell, options.ovConfig);
-  const isNpu = cell.device.startsWith('npu');
-  const defined = <T extends object>(values: T): T =>
-    Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+  const { download } = options;
+  const weightFormat = WEIGHT_FORMATS.find((format) => format === cell.weightFormat);
   return {
     reference,
     load: {
       device: cell.device,
       provider: cell.provider,
-      ...(cell.weightFormat === null ? {} : { weightFormat: cell.weightFormat }),
-      ...defined({ contextTokens, threads, ovConfig, download }),
-      ...(ovConfig === undefined ? defined({ sessionOptions }) : {}),
-      ...(cell.provider === 'webgpu' || cell.device === 'webgpu' ? defined({ activations }) : {}),
-      ...(isNpu ? defined({ maxPromptTokens, minResponseTokens, allowUnsupported }) : {}),
-    } as CellTask['load'],
+      ...(weightFormat === undefined ? {} : { weightFormat }),
+      ...(download === undefined ? {} : { download }),
+      ...loadingFor(cell, options),
+    },
     promptTokens: cell.promptTokens,
     newTokens: options.newTokens,
     warmUps: options.warmUps,

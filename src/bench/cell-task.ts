@@ -1,26 +1,12 @@
 /** What goes to and comes from the process of a cell. */
-import type { LoadModelOptions } from '../model/load-options.js';
+import type { LoadingOptions, LoadModelOptions } from '../model/load-options.js';
 import type { Execution } from '../model/result.js';
 import type { LoadProgress } from '../models/progress.js';
 import type { TokenTrace } from '../model/token-trace.js';
 
 export interface CellTask {
   readonly reference: string;
-  readonly load: Pick<
-    LoadModelOptions,
-    | 'device'
-    | 'provider'
-    | 'weightFormat'
-    | 'activations'
-    | 'contextTokens'
-    | 'threads'
-    | 'ovConfig'
-    | 'sessionOptions'
-    | 'maxPromptTokens'
-    | 'minResponseTokens'
-    | 'allowUnsupported'
-    | 'download'
-  >;
+  readonly load: LoadingOptions & Pick<LoadModelOptions, 'device' | 'provider' | 'weightFormat' | 'download'>;
   readonly promptTokens: number;
   readonly newTokens: number;
   readonly warmUps: number;

@@ -13,10 +13,11 @@ import { WEIGHT_FORMATS, type WeightFormat } from '../convert/recipe.js';
 import { replaceFile } from '../file-system.js';
 import { formatComparison, formatReport } from './bench-view.js';
 import { CliUsageError, exitCodes } from './exit.js';
-import { collect, collectKeyValue, collectKeyValueOrJson, parseInteger } from './parse.js';
+import { addLoadingOptions, readLoadingOptions, type LoadingFlags } from './loading-options.js';
+import { collect, parseInteger } from './parse.js';
 import { ProgressLine } from './progress-line.js';
 
-interface BenchFlags {
+interface BenchFlags extends LoadingFlags {
   readonly device: readonly string[];
   readonly provider?: readonly string[];
   readonly weightFormat?: readonly WeightFormat[];
@@ -25,15 +26,6 @@ interface BenchFlags {
   readonly repeats: number;
   readonly warmUps: number;
   readonly coldStarts: number;
-  readonly activations?: NonNullable<BenchOptions['activations']>;
-  readonly contextTokens?: number;
-  readonly threads?: number;
-  readonly ovConfig?: Readonly<Record<string, string>>;
-  readonly sessionOption?: Readonly<Record<string, string>>;
-  readonly maxPromptTokens?: number;
-  readonly minResponseTokens?: number;
-  readonly allowUnsupported?: true;
-  readonly offline?: true;
   readonly chart?: readonly string[];
   readonly output?: string;
   readonly json?: true;
@@ -42,30 +34,22 @@ interface BenchFlags {
 }
 
 export function benchCommand(signal: AbortSignal): Command {
-  return new Command('bench')
+  const command = new Command('bench')
     .description('how fast a model is on the devices of this machine: table, JSON, charts; or compare saved results')
     .argument('<model...>', 'what to measure; with --compare and --saved: files that --output or --json wrote')
     .option('--device <list>', 'cpu,gpu.0,npu; a provider after a colon: cpu:openvino', parseList, ['auto'])
-    .option('--provider <list>', 'for devices that name none: auto, cpu, openvino, dml, webgpu, cuda', parseList)
+    .option(
+      '--provider <list>',
+      'for devices that name none: auto, cpu, openvino, dml, webgpu, cuda, an --ep-library',
+      parseList,
+    )
     .option('--weight-format <list>', `where aipc converts: ${WEIGHT_FORMATS.join(',')}`, parseFormats)
     .option('--prompt-tokens <list>', 'lengths of the prompts', parseCounts, [32, 1024])
     .option('--new-tokens <n>', 'tokens of each answer', parseInteger, 128)
     .option('--repeats <n>', 'answers that are measured', parseInteger, 5)
     .option('--warm-ups <n>', 'answers before them', parseInteger, 1)
-    .option('--cold-starts <n>', 'fresh processes whose load and first token are measured', parseInteger, 1)
-    .addOption(new Option('--activations <type>', 'webgpu: fp32 where the device has no f16').choices(['fp32', 'fp16']))
-    .option('--context-tokens <n>', 'most tokens of prompt and answer together', parseInteger)
-    .option('--threads <n>', 'CPU threads', parseInteger)
-    .option(
-      '--ov-config <key=value>',
-      'OpenVINO property (repeatable), or a JSON object of them',
-      collectKeyValueOrJson,
-    )
-    .option('--session-option <key=value>', 'ONNX Runtime session configuration entry (repeatable)', collectKeyValue)
-    .option('--max-prompt-tokens <n>', 'npu: longest prompt (default: 1024)', parseInteger)
-    .option('--min-response-tokens <n>', 'npu: room for the answer beyond the longest prompt', parseInteger)
-    .option('--allow-unsupported', 'npu: try weights that Intel does not support there')
-    .option('--offline', 'download nothing')
+    .option('--cold-starts <n>', 'fresh processes whose load and first token are measured', parseInteger, 1);
+  return addLoadingOptions(command)
     .option('--chart <file>', 'draw it as FILE.svg or FILE.png (repeatable)', collect)
     .option('--output <file>', 'write the JSON to a file, too')
     .option('--json', 'print one JSON object')
@@ -132,24 +116,13 @@ async function measure(models: readonly string[], flags: BenchFlags, signal: Abo
 }
 
 function benchOptions(flags: BenchFlags): BenchOptions {
-  const { device, provider, weightFormat, sessionOption, offline } = flags;
+  const { device, provider, weightFormat } = flags;
   const { promptTokens, newTokens, repeats, warmUps, coldStarts } = flags;
-  const { contextTokens, threads, ovConfig, maxPromptTokens, minResponseTokens, allowUnsupported } = flags;
-  const { activations } = flags;
-  const optional = {
-    activations,
-    contextTokens,
-    threads,
-    ovConfig,
-    maxPromptTokens,
-    minResponseTokens,
-    allowUnsupported,
-  };
-  const given = { ...optional, providers: provider, weightFormats: weightFormat, sessionOptions: sessionOption };
   return {
     ...{ devices: device, promptTokens, newTokens, repeats, warmUps, coldStarts },
-    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as BenchOptions),
-    download: offline === true ? 'never' : 'if-missing',
+    ...(provider === undefined ? {} : { providers: provider }),
+    ...(weightFormat === undefined ? {} : { weightFormats: weightFormat }),
+    ...readLoadingOptions(flags),
   };
 }
 

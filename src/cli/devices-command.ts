@@ -1,10 +1,11 @@
 /** `aipc devices`: what this machine has, which providers serve it, which to use for a model and why. */
 import { Command, Option } from 'commander';
 import { isKnown, type Accelerator, type CpuDevice, type Fact, type Machine } from '../devices/device.js';
-import type { ProviderStatus } from '../devices/provider.js';
+import type { OfferedDevice, ProviderStatus } from '../devices/provider.js';
 import type { Recommendations } from '../devices/recommend.js';
 import { PREFERENCES, type Preference } from '../devices/recommendation-rules.js';
 import { recommendDevices } from '../model/choose-device.js';
+import { epLibraryOption } from './loading-options.js';
 import { parseInteger } from './parse.js';
 import { formatSize, formatTable } from './sizes.js';
 
@@ -12,6 +13,7 @@ interface DevicesFlags {
   model: string;
   promptTokens?: number;
   prefer?: Preference;
+  epLibrary?: Readonly<Record<string, string>>;
   weightFormat?: 'int4' | 'int8' | 'fp16' | 'fp32';
   json?: true;
 }
@@ -26,19 +28,21 @@ export function devicesCommand(signal: AbortSignal): Command {
     .option('--prompt-tokens <n>', 'how long the prompts will be', parseInteger)
     .addOption(new Option('--prefer <what>', 'what to go by (default: balanced)').choices(PREFERENCES))
     .addOption(new Option('--weight-format <format>', 'of the weights').choices(['int4', 'int8', 'fp16', 'fp32']))
+    .addOption(epLibraryOption())
     .option('--json', 'print one JSON object')
-    .action(async ({ model, promptTokens, prefer, weightFormat, json }: DevicesFlags) => {
+    .action(async ({ model, promptTokens, prefer, weightFormat, epLibrary, json }: DevicesFlags) => {
       const { machine, providers, recommendations } = await recommendDevices(model, {
         ...(promptTokens === undefined ? {} : { promptTokens }),
         ...(prefer === undefined ? {} : { prefer }),
         ...(weightFormat === undefined ? {} : { weightFormat }),
+        ...(epLibrary === undefined ? {} : { epLibraries: epLibrary }),
         signal,
       });
       const answer = { schemaVersion: JSON_SCHEMA_VERSION, machine, providers, model, recommendations };
       process.stdout.write(
         json === true
           ? `${JSON.stringify(answer)}\n`
-          : `${formatMachine(machine)}\n${formatProviders(providers)}\n${formatRecommendations(model, recommendations)}`,
+          : `${formatMachine(machine)}\n${formatProviders(providers)}\n${formatPlugins(providers)}${formatRecommendations(model, recommendations)}`,
       );
     });
 }
@@ -100,6 +104,33 @@ function formatProviders(providers: readonly ProviderStatus[]): string {
     problem ?? '',
   ]);
   return formatTable([['PROVIDER', 'RUNTIME', 'DRIVES', ''], ...rows]);
+}
+
+/** What each plug-in offers, and how to choose it. */
+export function formatPlugins(providers: readonly ProviderStatus[]): string {
+  return providers
+    .filter(({ offers }) => offers !== undefined)
+    .map(({ provider, libraryFile, offers = [], problem }) => {
+      const lines = offers.flatMap((offer) => [
+        `  ${offer.deviceId}: ${offer.kind.toUpperCase()} of ${offer.epName} (${offer.epVendor})${offer.isSoftware ? ', computed by the CPU in software' : ''}`,
+        `    choose it: --ep-library ${provider}=${libraryFile ?? ''} --provider ${provider} --device ${offer.deviceId}`,
+        `    hardware: ${formatHardware(offer.hardware)}`,
+        `    provider: ${formatPairs(offer.epMetadata)}`,
+      ]);
+      return `plug-in ${provider}: ${problem ?? `offers ${offers.length}`}\n${lines.map((line) => `${line}\n`).join('')}\n`;
+    })
+    .join('');
+}
+
+function formatHardware({ vendor, vendorId, deviceId, metadata }: OfferedDevice['hardware']): string {
+  const hex = (id: number): string => id.toString(16).padStart(4, '0');
+  const ids = vendorId === 0 ? [] : [`vendor ${hex(vendorId)}, device ${hex(deviceId)}`];
+  return [...(vendor === '' ? [] : [vendor]), ...ids, formatPairs(metadata)].join(', ');
+}
+
+function formatPairs(pairs: Readonly<Record<string, string>>): string {
+  const words = Object.entries(pairs).map(([key, value]) => `${key}=${value}`);
+  return words.length === 0 ? 'nothing more' : words.join(', ');
 }
 
 function formatRecommendations(model: string, { ranked, rejected, prefer }: Recommendations): string {

@@ -3,8 +3,10 @@ import { Command } from 'commander';
 import { diagnose, withoutPersonalData, type DoctorCheck } from '../doctor/diagnose.js';
 import { replaceFile } from '../file-system.js';
 import { exitCodes } from './exit.js';
+import { epLibraryOption } from './loading-options.js';
 
 interface DoctorFlags {
+  epLibrary?: Readonly<Record<string, string>>;
   report?: string;
   offline?: true;
   json?: true;
@@ -17,15 +19,17 @@ export function doctorCommand(signal: AbortSignal): Command {
   return new Command('doctor')
     .description('check what works here: versions, drivers, permissions, room, network, an answer on each device')
     .option('--report <file>', 'write all that was found to a file for a bug report, without personal data')
+    .addOption(epLibraryOption())
     .option('--offline', 'ask nobody over the network')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nEnds with 0 where nothing failed, else with 1. Nothing is sent anywhere.')
     .action((flags: DoctorFlags) => doctor(flags, signal));
 }
 
-async function doctor({ report, offline, json }: DoctorFlags, signal: AbortSignal): Promise<void> {
+async function doctor({ report, epLibrary, offline, json }: DoctorFlags, signal: AbortSignal): Promise<void> {
   const diagnosis = await diagnose({
     offline: offline === true,
+    ...(epLibrary === undefined ? {} : { epLibraries: epLibrary }),
     ...(json === true ? {} : { onCheck: (check) => process.stdout.write(formatCheck(check)) }),
     signal,
   });

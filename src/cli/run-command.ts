@@ -10,12 +10,13 @@ import { answerOnce, type OutputMode } from './answer.js';
 import { converse } from './conversation.js';
 import { estimateTokens, formatSelection } from './device-choice.js';
 import { CliUsageError } from './exit.js';
-import { collect, collectKeyValue, collectKeyValueOrJson, parseDecimal, parseInteger } from './parse.js';
+import { addLoadingOptions, readLoadingOptions, type LoadingFlags } from './loading-options.js';
+import { collect, parseDecimal, parseInteger } from './parse.js';
 import { ProgressLine } from './progress-line.js';
 import { readPrompt, splitModelAndPrompt } from './prompt.js';
 
 /** As commander hands them over. */
-interface RunFlags {
+interface RunFlags extends LoadingFlags {
   promptFile?: string;
   system?: string;
   raw?: true;
@@ -33,19 +34,6 @@ interface RunFlags {
   provider: string;
   prefer?: Preference;
   weightFormat?: LoadModelOptions['weightFormat'];
-  epLibrary?: Readonly<Record<string, string>>;
-  epOption?: Readonly<Record<string, string>>;
-  activations?: LoadModelOptions['activations'];
-  providerOption?: Readonly<Record<string, string>>;
-  contextTokens?: number;
-  threads?: number;
-  sessionOption?: Readonly<Record<string, string>>;
-  ovConfig?: Readonly<Record<string, string>>;
-  maxPromptTokens?: number;
-  minResponseTokens?: number;
-  revision?: string;
-  allowUnsupported?: true;
-  offline?: true;
   stats?: true;
   json?: true;
   jsonl?: true;
@@ -53,7 +41,7 @@ interface RunFlags {
 }
 
 export function runCommand(signal: AbortSignal): Command {
-  return new Command('run')
+  const command = new Command('run')
     .description('one answer, streamed; without a prompt on a terminal: a conversation')
     .argument(
       '[model]',
@@ -77,32 +65,12 @@ export function runCommand(signal: AbortSignal): Command {
     .option('--device <device>', 'the hardware: auto, cpu, gpu, gpu.N, npu; dml, webgpu, cuda: gpu so', 'auto')
     .option(
       '--provider <provider>',
-      'the software way to it: auto, cpu, dml, webgpu, cuda (ONNX Runtime), openvino',
+      'the software way to it: auto, cpu, dml, webgpu, cuda (ONNX Runtime), openvino, or the name of an --ep-library',
       'auto',
     )
     .addOption(new Option('--prefer <what>', 'what --device auto goes by').choices(PREFERENCES))
-    .addOption(new Option('--weight-format <format>', 'where aipc converts').choices(['int4', 'int8', 'fp16', 'fp32']))
-    .option('--ep-library <name=path>', 'execution provider plug-in, for --provider NAME (repeatable)', collectKeyValue)
-    .option('--ep-option <key=value>', 'option of that provider, by its own name (repeatable)', collectKeyValue)
-    .addOption(new Option('--activations <type>', 'webgpu: fp32 where the device has no f16').choices(['fp32', 'fp16']))
-    .option(
-      '--context-tokens <n>',
-      'most tokens of prompt and answer together (default: what the model was made for; 8192 if more, on ONNX Runtime)',
-      parseInteger,
-    )
-    .option('--threads <n>', 'CPU threads', parseInteger)
-    .option('--provider-option <key=value>', "option of ONNX Runtime's provider (repeatable)", collectKeyValue)
-    .option('--session-option <key=value>', 'ONNX Runtime session configuration entry (repeatable)', collectKeyValue)
-    .option(
-      '--ov-config <key=value>',
-      'OpenVINO property (repeatable), or a JSON object of them',
-      collectKeyValueOrJson,
-    )
-    .option('--max-prompt-tokens <n>', 'npu: longest prompt (default: 1024)', parseInteger)
-    .option('--min-response-tokens <n>', 'npu: room for the answer beyond the longest prompt', parseInteger)
-    .option('--allow-unsupported', 'npu: try weights that Intel does not support there')
-    .option('--revision <revision>', 'of a model on the hub: a branch, tag or commit')
-    .option('--offline', 'download nothing')
+    .addOption(new Option('--weight-format <format>', 'where aipc converts').choices(['int4', 'int8', 'fp16', 'fp32']));
+  return addLoadingOptions(command)
     .option('--stats', 'say on stderr what ran where and how fast')
     .addOption(new Option('--json', 'print one JSON object at the end').conflicts(['jsonl', 'echo']))
     .addOption(new Option('--jsonl', 'print one JSON object per part').conflicts(['json', 'echo']))
@@ -157,22 +125,10 @@ async function load(reference: string, flags: RunFlags, prompt: string | null, s
       device: flags.device.toLowerCase(),
       provider: flags.provider.toLowerCase(),
       ...(flags.weightFormat === undefined ? {} : { weightFormat: flags.weightFormat }),
-      ...(flags.epLibrary === undefined ? {} : { epLibraries: flags.epLibrary }),
-      ...(flags.epOption === undefined ? {} : { epOptions: flags.epOption }),
-      ...(flags.activations === undefined ? {} : { activations: flags.activations }),
-      ...(flags.providerOption === undefined ? {} : { providerOptions: flags.providerOption }),
-      ...(flags.contextTokens === undefined ? {} : { contextTokens: flags.contextTokens }),
-      ...(flags.threads === undefined ? {} : { threads: flags.threads }),
-      ...(flags.sessionOption === undefined ? {} : { sessionOptions: flags.sessionOption }),
-      ...(flags.ovConfig === undefined ? {} : { ovConfig: flags.ovConfig }),
-      ...(flags.maxPromptTokens === undefined ? {} : { maxPromptTokens: flags.maxPromptTokens }),
-      ...(flags.minResponseTokens === undefined ? {} : { minResponseTokens: flags.minResponseTokens }),
-      ...(flags.allowUnsupported === undefined ? {} : { allowUnsupported: true }),
-      ...(flags.revision === undefined ? {} : { revision: flags.revision }),
+      ...readLoadingOptions(flags),
       ...(flags.prefer === undefined ? {} : { prefer: flags.prefer }),
       ...(prompt === null || prompt === '' ? {} : { promptTokens: estimateTokens(prompt) }),
       onDeviceChoice: (selection) => process.stderr.write(formatSelection(selection)),
-      download: flags.offline === true ? 'never' : 'if-missing',
       maxSlots: 1, // one answer or one conversation
       onProgress: progress.update,
       onWarning: (message) => process.stderr.write(`aipc: ${message}\n`),

@@ -4,14 +4,15 @@ import type { LoadModelOptions } from '../model/load-options.js';
 import { whereEmulated, type Execution } from '../model/result.js';
 import { verifyModel, type ReferenceKind, type Verification } from '../verify/verify-model.js';
 import { exitCodes } from './exit.js';
-import { collect, collectKeyValue, collectKeyValueOrJson, parseDecimal, parseInteger } from './parse.js';
+import { addLoadingOptions, readLoadingOptions, type LoadingFlags } from './loading-options.js';
+import { collect, parseDecimal, parseInteger } from './parse.js';
 import { ProgressLine } from './progress-line.js';
 
 /** Bumped when a field of --json changes its meaning. */
 const JSON_SCHEMA_VERSION = 1;
 
 /** As commander hands them over. */
-interface VerifyFlags {
+interface VerifyFlags extends LoadingFlags {
   readonly device: string;
   readonly provider: string;
   readonly reference: ReferenceKind;
@@ -20,25 +21,15 @@ interface VerifyFlags {
   readonly newTokens?: number;
   readonly logitTolerance?: number;
   readonly perplexityTolerance?: number;
-  readonly activations?: NonNullable<LoadModelOptions['activations']>;
-  readonly providerOption?: Readonly<Record<string, string>>;
-  readonly contextTokens?: number;
-  readonly threads?: number;
-  readonly ovConfig?: Readonly<Record<string, string>>;
-  readonly sessionOption?: Readonly<Record<string, string>>;
-  readonly maxPromptTokens?: number;
-  readonly minResponseTokens?: number;
-  readonly allowUnsupported?: true;
-  readonly offline?: true;
   readonly json?: true;
 }
 
 export function verifyCommand(signal: AbortSignal): Command {
-  return new Command('verify')
+  const command = new Command('verify')
     .description('whether a device computes what the CPU computes: greedy tokens and perplexity; exit code 1 if not')
     .argument('<model>', 'what aipc run takes')
     .requiredOption('--device <device>', 'the device to check: gpu, gpu.N, npu, cpu')
-    .option('--provider <provider>', 'the software way to it', 'auto')
+    .option('--provider <provider>', 'the software way to it, as for run', 'auto')
     .addOption(
       new Option(
         '--reference <kind>',
@@ -55,40 +46,24 @@ export function verifyCommand(signal: AbortSignal): Command {
       'margin up to which the reference counts as undecided (default: 0.5)',
       parseDecimal,
     )
-    .option('--perplexity-tolerance <percent>', 'how far the perplexities may be apart (default: 2)', parseDecimal)
-    .addOption(new Option('--activations <type>', 'webgpu: fp32 where the device has no f16').choices(['fp32', 'fp16']))
-    .option('--provider-option <key=value>', "the provider's own option (repeatable)", collectKeyValue)
-    .option('--context-tokens <n>', 'most tokens of prompt and answer together', parseInteger)
-    .option('--threads <n>', 'CPU threads', parseInteger)
-    .option('--session-option <key=value>', 'ONNX Runtime session configuration entry (repeatable)', collectKeyValue)
-    .option(
-      '--ov-config <key=value>',
-      'OpenVINO property (repeatable), or a JSON object of them',
-      collectKeyValueOrJson,
-    )
-    .option('--max-prompt-tokens <n>', 'npu: longest prompt (default: 1024)', parseInteger)
-    .option('--min-response-tokens <n>', 'npu: room for the answer beyond the longest prompt', parseInteger)
-    .option('--allow-unsupported', 'npu: try weights that Intel does not support there')
-    .option('--offline', 'download nothing')
+    .option('--perplexity-tolerance <percent>', 'how far the perplexities may be apart (default: 2)', parseDecimal);
+  return addLoadingOptions(command)
     .option('--json', 'print one JSON object')
     .action((model: string, flags: VerifyFlags) => verify(model, flags, signal));
 }
 
 async function verify(model: string, flags: VerifyFlags, signal: AbortSignal): Promise<void> {
-  const { device, provider, reference, offline, json } = flags;
-  const { weightFormat, newTokens, logitTolerance, contextTokens, threads, ovConfig } = flags;
-  const { activations, providerOption } = flags;
-  const { maxPromptTokens, minResponseTokens, allowUnsupported, prompt, perplexityTolerance, sessionOption } = flags;
+  const { device, provider, reference, json, weightFormat, newTokens } = flags;
+  const { logitTolerance, prompt, perplexityTolerance } = flags;
   const optional = {
-    ...{ weightFormat, newTokens, logitTolerance, contextTokens, threads, ovConfig },
-    ...{ maxPromptTokens, minResponseTokens, allowUnsupported, activations, providerOptions: providerOption },
-    ...{ prompts: prompt, perplexityTolerancePercent: perplexityTolerance, sessionOptions: sessionOption },
+    ...{ weightFormat, newTokens, logitTolerance },
+    ...{ prompts: prompt, perplexityTolerancePercent: perplexityTolerance },
   };
   const progress = new ProgressLine();
   const verification = await verifyModel(model, {
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
     ...{ device: device.toLowerCase(), provider: provider.toLowerCase(), reference },
-    download: offline === true ? 'never' : 'if-missing',
+    ...readLoadingOptions(flags),
     onProgress: progress.update,
     onWarning: (message) => process.stderr.write(`aipc: ${message}\n`),
     signal,

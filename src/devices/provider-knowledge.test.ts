@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { knownProvider, PROVIDER_KNOWLEDGE, WINDOWS_ML_CATALOGUE } from './provider-knowledge.js';
+import type { Accelerator } from './device.js';
+import { knownProvider, PROVIDER_KNOWLEDGE, providerPlace, WINDOWS_ML_CATALOGUE } from './provider-knowledge.js';
+import { placeOf } from './recommendation-rules.js';
 
 const SYSTEMS = { win32: 'Windows', linux: 'Linux', darwin: 'macOS' } as const;
 const BROUGHT_BY = { npm: 'npm', setup: '`aipc setup openvino`', user: 'you' } as const;
@@ -67,5 +69,38 @@ describe('what is known of providers', () => {
   it('is found by name; of plug-ins nothing is known beforehand', () => {
     expect(knownProvider('dml')?.future).toBe('maintained');
     expect(knownProvider('QNNExecutionProvider')).toBeUndefined();
+  });
+
+  it('orders the providers of a GPU as recommend() does and docs/devices.md says', async () => {
+    const device = {
+      id: 'gpu.0',
+      kind: 'gpu',
+      vendor: 'intel',
+      isIntegrated: true,
+      pciIds: null,
+    } as unknown as Accelerator;
+    const status = (
+      provider: string,
+    ): { provider: string; runtime: null; libraryFile: null; drives: []; problem: null } => ({
+      ...{ provider, runtime: null, libraryFile: null, drives: [], problem: null },
+    });
+    const ordered = PROVIDER_KNOWLEDGE.map(({ provider }) => provider).sort(
+      (a, b) =>
+        placeOf({ device, status: status(a), driven: {} }, 'balanced') -
+        placeOf({ device, status: status(b), driven: {} }, 'balanced'),
+    );
+    expect(ordered).toEqual(PROVIDER_KNOWLEDGE.map(({ provider }) => provider));
+    const [first, ...others] = PROVIDER_KNOWLEDGE.map(({ label }) => label);
+    const page = (await readFile('docs/devices.md', 'utf8')).replaceAll('\n', ' ');
+    expect(page).toContain(`On one GPU ${first ?? ''} comes first, then ${others.join(', ')}`);
+  });
+
+  it("puts a maker's plug-in for its own device before what serves every card, and others last", () => {
+    const plugin = (epName: string, vendor: 'amd' | 'nvidia'): number =>
+      providerPlace('Mine', 'gpu', { epName, vendor });
+    expect(plugin('MIGraphXExecutionProvider', 'amd')).toBeLessThan(providerPlace('dml', 'gpu'));
+    expect(plugin('MIGraphXExecutionProvider', 'amd')).toBeGreaterThan(providerPlace('openvino', 'gpu'));
+    expect(plugin('MIGraphXExecutionProvider', 'nvidia')).toBeGreaterThan(providerPlace('webgpu', 'gpu'));
+    expect(plugin('Unknown', 'nvidia')).toBeGreaterThan(providerPlace('webgpu', 'gpu'));
   });
 });

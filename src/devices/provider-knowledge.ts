@@ -1,7 +1,7 @@
 /**
  * What is known of the software ways to a GPU or NPU beforehand: whom each serves, what has to be there, what it cannot
  * do, and what its makers say of its future, with sources. docs/gpu.md shows the same table and a test holds it to this
- * one. It asks no runtime: whether a provider is there and starts is for the runtimes to say.
+ * one; recommend() orders providers by it. It asks no runtime: whether a provider is there and starts is for the runtimes to say.
  */
 import type { DeviceVendor } from './device.js';
 import type { ProviderName } from './provider.js';
@@ -25,7 +25,10 @@ export interface ProviderKnowledge {
   readonly sources: readonly string[];
 }
 
-/** Best first where several serve a device: a maker's own way before those that serve every card. */
+/**
+ * Best first where several serve a device: a maker's own way before those that serve every card. Of the latter DirectML
+ * first: it is Windows' own, and asks for less of the card (float16 models on WebGPU need 16-bit arithmetic).
+ */
 export const PROVIDER_KNOWLEDGE: readonly ProviderKnowledge[] = [
   {
     provider: 'cuda',
@@ -87,6 +90,16 @@ export function knownProvider(provider: ProviderName): ProviderKnowledge | undef
   return PROVIDER_KNOWLEDGE.find((known) => known.provider === provider);
 }
 
+/** Whether a provider is made for devices of the maker and kind; undefined for plug-ins, which say so themselves. */
+export function isMadeFor(
+  provider: ProviderName,
+  { kind, vendor }: { readonly kind: 'gpu' | 'npu'; readonly vendor: DeviceVendor },
+): boolean | undefined {
+  const known = knownProvider(provider);
+  if (known === undefined) return undefined;
+  return known.devices.includes(kind) && (known.vendors === 'any' || known.vendors.includes(vendor));
+}
+
 /** An execution provider that Windows ML's catalogue downloads, for ONNX Runtime's plug-in interface. */
 export interface CatalogueProvider {
   /** As the catalogue and ONNX Runtime call it. */
@@ -103,3 +116,29 @@ export const WINDOWS_ML_CATALOGUE: readonly CatalogueProvider[] = [
   { name: 'MIGraphXExecutionProvider', vendor: 'amd', devices: ['gpu'] },
   { name: 'NvTensorRtRtxExecutionProvider', vendor: 'nvidia', devices: ['gpu'] },
 ];
+
+/** On a CPU, best first; without int8 dot products OpenVINO is half as fast (recommendation-rules.ts has the source). */
+const CPU_PROVIDERS: readonly ProviderName[] = ['cpu', 'openvino'];
+
+/** What of a plug-in decides on its place. */
+export interface PluginMaker {
+  /** As ONNX Runtime calls it. */
+  readonly epName: string;
+  readonly vendor: DeviceVendor;
+}
+
+/**
+ * The place of a provider among those that drive one device, smaller is better: the makers' own ways that aipc knows, then a
+ * maker's plug-in for its own device, then those that serve every card, then other plug-ins.
+ */
+export function providerPlace(provider: ProviderName, kind: 'cpu' | 'gpu' | 'npu', plugin?: PluginMaker): number {
+  if (kind === 'cpu') {
+    const place = CPU_PROVIDERS.indexOf(provider);
+    return place === -1 ? CPU_PROVIDERS.length : place;
+  }
+  const place = PROVIDER_KNOWLEDGE.findIndex((known) => known.provider === provider);
+  if (place !== -1) return 2 * place;
+  const isMakers = WINDOWS_ML_CATALOGUE.some(({ name, vendor }) => name === plugin?.epName && vendor === plugin.vendor);
+  const firstForAll = PROVIDER_KNOWLEDGE.findIndex(({ vendors }) => vendors === 'any');
+  return isMakers ? 2 * firstForAll - 1 : 2 * PROVIDER_KNOWLEDGE.length;
+}

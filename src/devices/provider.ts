@@ -14,6 +14,31 @@ export interface DrivenDevice {
   readonly providerDevice: string;
   /** The name that the provider gives it; null: it gives none. */
   readonly name: string | null;
+  /** The CPU computes in its place (a software Vulkan device, say). Default false. */
+  readonly isSoftware?: boolean;
+}
+
+/** A device that a plug-in offers, as ONNX Runtime's GetEpDevices tells of it. */
+export interface OfferedDevice {
+  /** aipc's own id: what `--device` takes. */
+  readonly deviceId: DeviceId;
+  /** By the plug-in's own counting: `gpu.0`, `npu.0`. */
+  readonly providerDevice: string;
+  readonly kind: 'cpu' | 'gpu' | 'npu';
+  /** As the plug-in calls its provider: `OpenVINOExecutionProvider`. */
+  readonly epName: string;
+  readonly epVendor: string;
+  readonly epMetadata: Readonly<Record<string, string>>;
+  readonly hardware: {
+    /** Empty: not told. */
+    readonly vendor: string;
+    /** Of PCI, or the system's stand-in for it; 0: not told. */
+    readonly vendorId: number;
+    readonly deviceId: number;
+    readonly metadata: Readonly<Record<string, string>>;
+  };
+  /** The CPU computes in its place. */
+  readonly isSoftware: boolean;
 }
 
 export interface ProviderStatus {
@@ -25,4 +50,6 @@ export interface ProviderStatus {
   readonly drives: readonly DrivenDevice[];
   /** Why it drives nothing, or not all that it might, with what would change that; null: nothing to say. */
   readonly problem: string | null;
+  /** Of plug-ins, whose library `libraryFile` is: what each offers. */
+  readonly offers?: readonly OfferedDevice[];
 }

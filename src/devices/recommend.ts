@@ -7,6 +7,7 @@
  */
 import { isKnown, type Accelerator, type CpuDevice, type DeviceId, type Machine } from './device.js';
 import type { Measurement } from './measurement.js';
+import { isMadeFor } from './provider-knowledge.js';
 import type { DrivenDevice, ProviderName, ProviderStatus } from './provider.js';
 import { placeOf, whyByRule, type Preference } from './recommendation-rules.js';
 
@@ -113,7 +114,7 @@ function whyNot(candidate: Candidate, request: RecommendRequest): string | null 
     const found = isKnown(device.driver.version) ? device.driver.version : 'unknown';
     return `its driver ${found} is older than ${device.driver.oldest ?? ''}, the oldest that runs language models`;
   }
-  if (kind === 'npu') {
+  if (kind === 'npu' && status.provider === 'openvino') {
     if (model.weightFormat !== null && model.weightFormat !== 'int4') {
       return `an NPU takes int4 weights, these are ${model.weightFormat}`;
     }
@@ -149,20 +150,20 @@ function memoryThere(
 }
 
 function whyNotDriven(device: CpuDevice | Accelerator, providers: readonly ProviderStatus[]): string {
-  if (!('kind' in device)) return 'no provider answered';
+  const names = providers.map(({ provider }) => provider);
+  if (!('kind' in device)) {
+    return names.length === 0 ? 'no provider answered' : `none of ${names.join(', ')} drives it`;
+  }
   const missing = providers
     .filter((status) => status.problem !== null && mightDrive(status.provider, device))
     .map(({ provider, problem }) => `${provider}: ${problem ?? ''}`);
-  const none = `none of ${providers.map(({ provider }) => provider).join(', ')} drives it`;
+  const none = `none of ${names.join(', ')} drives it`;
   return [...device.problems, ...(missing.length > 0 ? missing : [none])].join('; ');
 }
 
 /** Whether a provider is made for a device of this kind, so that its absence is the reason. */
-function mightDrive(provider: ProviderName, { kind, vendor }: Accelerator): boolean {
-  if (provider === 'cpu') return false;
-  if (provider === 'openvino') return vendor === 'intel';
-  if (provider === 'cuda') return vendor === 'nvidia';
-  return kind === 'gpu';
+function mightDrive(provider: ProviderName, device: Accelerator): boolean {
+  return provider !== 'cpu' && isMadeFor(provider, device) !== false;
 }
 
 function applyMeasurements(byRule: readonly Candidate[], request: RecommendRequest): readonly Recommendation[] {

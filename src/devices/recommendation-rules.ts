@@ -1,6 +1,7 @@
 /**
  * The rules by which devices are ordered where nothing was measured, as data with their sources. They are of orders of
- * magnitude, not of this machine: `aipc bench` replaces them.
+ * magnitude, not of this machine: `aipc bench` replaces them. The order of the providers of one device is that of
+ * provider-knowledge.ts.
  *
  * Sources, decode of a 3.8-billion int4 model unless said otherwise:
  * - discrete before integrated: decoding reads every weight for every token, so it goes with memory bandwidth, several
@@ -14,40 +15,35 @@
  */
 import { INT8_DOT_PRODUCTS, isKnown, type Accelerator, type CpuDevice, type Machine } from './device.js';
 import { hasMatrixUnits } from './pci-ids.js';
-import type { ProviderName, ProviderStatus } from './provider.js';
+import { providerPlace } from './provider-knowledge.js';
+import type { DrivenDevice, ProviderName, ProviderStatus } from './provider.js';
 
 export const PREFERENCES = ['balanced', 'speed', 'power'] as const;
 export type Preference = (typeof PREFERENCES)[number];
 
-type DeviceClass = 'npu' | 'discrete-gpu' | 'matrix-gpu' | 'integrated-gpu' | 'cpu';
+type DeviceClass = 'npu' | 'discrete-gpu' | 'matrix-gpu' | 'integrated-gpu' | 'cpu' | 'software';
 
-/** Best first. */
+/** Best first. A device that the CPU computes for is slower than the CPU itself, whatever is preferred. */
 const ORDER: Readonly<Record<Preference, readonly DeviceClass[]>> = {
-  balanced: ['npu', 'discrete-gpu', 'matrix-gpu', 'integrated-gpu', 'cpu'],
-  speed: ['discrete-gpu', 'matrix-gpu', 'integrated-gpu', 'npu', 'cpu'],
-  power: ['npu', 'matrix-gpu', 'integrated-gpu', 'cpu', 'discrete-gpu'],
-};
-
-/** Best first for a device of the kind: the makers' own ways before those that serve every card. */
-const PROVIDER_ORDER: Readonly<Record<'cpu' | 'gpu' | 'npu', readonly ProviderName[]>> = {
-  cpu: ['cpu', 'openvino'],
-  gpu: ['cuda', 'openvino', 'dml', 'webgpu'],
-  npu: ['openvino'],
+  balanced: ['npu', 'discrete-gpu', 'matrix-gpu', 'integrated-gpu', 'cpu', 'software'],
+  speed: ['discrete-gpu', 'matrix-gpu', 'integrated-gpu', 'npu', 'cpu', 'software'],
+  power: ['npu', 'matrix-gpu', 'integrated-gpu', 'cpu', 'discrete-gpu', 'software'],
 };
 
 interface RuledCandidate {
   readonly device: CpuDevice | Accelerator;
   readonly status: ProviderStatus;
+  readonly driven: Pick<DrivenDevice, 'isSoftware'>;
 }
 
-/** Smaller is better; the same for no two providers of one device. */
-export function placeOf({ device, status }: RuledCandidate, prefer: Preference): number {
-  const order = PROVIDER_ORDER['kind' in device ? device.kind : 'cpu'];
-  const provider = order.indexOf(status.provider);
+/** Smaller is better; the same for no two providers of one device but plug-ins, which stay as they were given. */
+export function placeOf({ device, status, driven }: RuledCandidate, prefer: Preference): number {
+  const epName = status.offers?.[0]?.epName;
+  const plugin = epName === undefined ? undefined : { epName, vendor: device.vendor };
   return (
-    1000 * ORDER[prefer].indexOf(classOf(device)) +
-    10 * numberOf(device.id) +
-    (provider === -1 ? order.length : provider)
+    1000 * ORDER[prefer].indexOf(classOf(device, driven)) +
+    20 * numberOf(device.id) +
+    providerPlace(status.provider, 'kind' in device ? device.kind : 'cpu', plugin)
   );
 }
 
@@ -55,7 +51,8 @@ function numberOf(id: string): number {
   return Number(/\d+$/u.exec(id)?.[0] ?? 0);
 }
 
-export function classOf(device: CpuDevice | Accelerator): DeviceClass {
+export function classOf(device: CpuDevice | Accelerator, driven: Pick<DrivenDevice, 'isSoftware'> = {}): DeviceClass {
+  if (driven.isSoftware === true) return 'software';
   if (!('kind' in device)) return 'cpu';
   if (device.kind === 'npu') return 'npu';
   if (device.isIntegrated === false) return 'discrete-gpu';
@@ -69,20 +66,27 @@ export interface RuleContext {
   readonly prefer: Preference;
 }
 
-export function whyByRule({ device, status }: RuledCandidate, { weightFormat, machine }: RuleContext): string {
-  const deviceClass = classOf(device);
-  const way = status.runtime === null ? '' : `, by ${status.runtime}`;
+export function whyByRule({ device, status, driven }: RuledCandidate, { weightFormat, machine }: RuleContext): string {
+  const deviceClass = classOf(device, driven);
+  const plugin = status.offers?.[0] === undefined ? '' : `${status.offers[0].epName} of `;
+  const way = status.runtime === null ? '' : `, by ${plugin}${status.runtime}`;
   switch (deviceClass) {
     case 'npu':
-      return `rule: least power, leaves CPU and GPU free, ${weightFormat ?? 'int4'} symmetric${way}`;
+      return status.offers === undefined
+        ? `rule: least power, leaves CPU and GPU free, ${weightFormat ?? 'int4'} symmetric${way}`
+        : `rule: least power, leaves CPU and GPU free${way}`;
     case 'discrete-gpu':
       return `rule: memory of its own, the fastest to decode${way}`;
     case 'matrix-gpu':
       return `rule: matrix units, so that long prompts go fastest without a card; takes more power than an NPU${way}`;
     case 'integrated-gpu':
       return `rule: leaves the CPU free and prefills faster than it${way}`;
+    case 'software':
+      return `rule: computed by the CPU in its place, slower than the CPU itself${way}`;
     case 'cpu':
-      return `rule: ${whyCpu(status.provider, machine.cpu)}${way}`;
+      return status.offers === undefined
+        ? `rule: ${whyCpu(status.provider, machine.cpu)}${way}`
+        : `rule: a plug-in; \`aipc bench\` tells whether it is faster here${way}`;
   }
 }
 

@@ -49,12 +49,26 @@ function foundOpenvino({ runtime, libraryFile, problem }: ProviderStatus): Docto
     : warn('openvino', 'OpenVINO', `${found}; ${problem}`, null);
 }
 
+const PLUGIN_REMEDY =
+  'Check the path after --ep-library, that the library is for this system, and that its device and driver are there: ' +
+  'docs/gpu.md says where plug-ins come from.';
+
 export function checkProviders(providers: readonly ProviderStatus[]): readonly DoctorCheck[] {
   return providers
     .filter(({ provider }) => !['cpu', 'openvino'].includes(provider))
-    .map(({ provider, drives, problem }) => {
+    .map(({ provider, drives, problem, offers, libraryFile, runtime }) => {
+      if (offers !== undefined && problem !== null) {
+        const id = `plugin:${provider}`;
+        const title = `plug-in ${provider}`;
+        if (runtime === null) return fail(id, title, problem, PLUGIN_REMEDY);
+        return fail(id, title, `${libraryFile ?? '?'} loads, but ${problem}`, PLUGIN_REMEDY);
+      }
       const ids = drives.map(({ deviceId, providerDevice }) => `${deviceId} as ${providerDevice}`).join(', ');
       const found = drives.length === 0 ? `drives nothing here: ${problem ?? 'no device'}` : `drives ${ids}`;
+      if (offers !== undefined) {
+        const names = offers.map(({ epName }) => epName);
+        return pass(`plugin:${provider}`, `plug-in ${provider}`, `${[...new Set(names)].join(', ')} ${found}`);
+      }
       return pass(`provider:${provider}`, `provider ${provider}`, found);
     });
 }

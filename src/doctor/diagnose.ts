@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import type { Machine } from '../devices/device.js';
 import type { ProviderStatus } from '../devices/provider.js';
-import { detectDevices } from '../machine/detect-devices.js';
+import { askRuntimes } from '../machine/ask-runtimes.js';
+import { detectMachine } from '../machine/detect-devices.js';
+import { joinProviders } from '../machine/join-providers.js';
+import { checkPluginLibraries } from '../machine/plugin-libraries.js';
 import { refuseUnknownKeys } from '../options.js';
 import type { DoctorCheck } from './check.js';
 import { checkDrivers, checkPermissions, checkProviders, checkRuntimes } from './device-checks.js';
@@ -17,6 +20,8 @@ export type { DoctorCheck } from './check.js';
 export interface DiagnoseOptions {
   /** Asks nobody over the network. Default false, or what HF_HUB_OFFLINE says. */
   readonly offline?: boolean;
+  /** Plug-in execution providers to check, too: name -> path, as loadModel() takes them. */
+  readonly epLibraries?: Readonly<Record<string, string>>;
   /** Told of each check as it is done. */
   readonly onCheck?: (check: DoctorCheck) => void;
   readonly signal?: AbortSignal;
@@ -30,10 +35,11 @@ export interface Diagnosis {
   readonly checks: readonly DoctorCheck[];
 }
 
-/** Throws the signal's reason alone: what does not work is in the checks. */
+/** Throws OPTION_UNKNOWN, OPTION_INVALID, or the signal's reason: what does not work is in the checks. */
 export async function diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis> {
-  refuseUnknownKeys('diagnose', options, ['offline', 'onCheck', 'signal']);
-  const { offline = false, onCheck, signal } = options;
+  refuseUnknownKeys('diagnose', options, ['offline', 'epLibraries', 'onCheck', 'signal']);
+  const { offline = false, epLibraries, onCheck, signal } = options;
+  const libraries = checkPluginLibraries('diagnose', epLibraries);
   const checks: DoctorCheck[] = [];
   const add = (...done: readonly DoctorCheck[]): void => {
     for (const check of done) {
@@ -42,7 +48,8 @@ export async function diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis
     }
   };
   add(checkNode());
-  const { machine, providers } = await detectDevices(signal === undefined ? {} : { signal });
+  const [hardware, answer] = await Promise.all([detectMachine(signal), askRuntimes(libraries, signal)]);
+  const { machine, providers } = joinProviders(hardware, answer); // a plug-in that does not load is a failed check
   add(
     ...checkRuntimes(machine, providers),
     ...checkProviders(providers),
@@ -51,7 +58,7 @@ export async function diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis
   );
   add(checkMemory(machine), ...(await checkDisks()), await checkCache(), await checkHub(offline, signal));
   let reference: string | null = null;
-  for (const task of inferenceTasks(providers)) {
+  for (const task of inferenceTasks(providers, epLibraries)) {
     const { check, text } = await checkInference(task, reference, signal);
     add(check);
     reference ??= text;

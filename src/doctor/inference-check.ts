@@ -27,31 +27,43 @@ const TIMEOUT_MS = 300_000;
 export interface InferenceTask {
   readonly provider: string;
   readonly driven: DrivenDevice;
+  /** Of a plug-in: all that the devices were numbered with. */
+  readonly epLibraries?: Readonly<Record<string, string>>;
 }
 
 /** Every provider on every device that it drives, the reference first. */
-export function inferenceTasks(providers: readonly ProviderStatus[]): readonly InferenceTask[] {
-  return providers.flatMap(({ provider, drives }) => drives.map((driven) => ({ provider, driven })));
+export function inferenceTasks(
+  providers: readonly ProviderStatus[],
+  epLibraries: Readonly<Record<string, string>> = {},
+): readonly InferenceTask[] {
+  const driving = providers.filter(({ drives }) => drives.length > 0);
+  const usable = Object.fromEntries(
+    Object.entries(epLibraries).filter(([name]) => driving.some(({ provider }) => provider === name)),
+  );
+  return driving.flatMap(({ provider, drives, offers }) =>
+    drives.map((driven) => ({ provider, driven, ...(offers === undefined ? {} : { epLibraries: usable }) })),
+  );
 }
 
 /** `reference`: the first answer's text, once there is one. Throws the signal's reason. */
 export async function checkInference(
-  { provider, driven }: InferenceTask,
+  { provider, driven, epLibraries }: InferenceTask,
   reference: string | null,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly check: DoctorCheck; readonly text: string | null }> {
   const { deviceId, providerDevice } = driven;
   const [id, title] = [`inference:${deviceId}:${provider}`, `an answer on ${deviceId}, provider ${provider}`];
-  const device = deviceId.startsWith('gpu') ? `gpu.${/(\d+)$/u.exec(providerDevice)?.[1] ?? '0'}` : deviceId;
+  const isNumbered = deviceId.startsWith('gpu') && epLibraries === undefined;
+  const device = isNumbered ? `gpu.${/(\d+)$/u.exec(providerDevice)?.[1] ?? '0'}` : deviceId;
   try {
-    chooseTarget({ device, provider, kind: 'weights', location: 'demo' });
+    if (epLibraries === undefined) chooseTarget({ device, provider, kind: 'weights', location: 'demo' });
   } catch (error) {
     if (!(error instanceof AipcError)) throw error;
     return { check: warn(id, title, `not tried: ${error.message}`, null), text: null };
   }
   const result = await answerOfChild<InferenceAnswer>({
     module: new URL('./inference-worker.js', import.meta.url),
-    parameters: [device, provider],
+    parameters: [device, provider, JSON.stringify(epLibraries ?? {})],
     timeoutMs: TIMEOUT_MS,
     signal,
   });

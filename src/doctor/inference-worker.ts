@@ -1,6 +1,6 @@
 /**
  * A process of its own that answers one question with the demo model on one device: a driver may crash it.
- * Arguments: device, provider, both as loadModel() takes them.
+ * Arguments: device, provider and, as JSON, epLibraries, as loadModel() takes them.
  */
 import { loadModel } from '../model/load-model.js';
 import type { InferenceAnswer } from './inference-check.js';
@@ -8,10 +8,11 @@ import type { InferenceAnswer } from './inference-check.js';
 const QUESTION = 'Who are you?';
 const ANSWER_TOKENS = 24;
 
-async function answer(device: string, provider: string): Promise<InferenceAnswer> {
+async function answer(device: string, provider: string, libraries: string): Promise<InferenceAnswer> {
   const startedMs = performance.now();
   try {
-    const model = await loadModel('demo', { device, provider, download: 'never', maxSlots: 1 });
+    const epLibraries = JSON.parse(libraries) as Record<string, string>;
+    const model = await loadModel('demo', { device, provider, epLibraries, download: 'never', maxSlots: 1 });
     try {
       const { text, tokenIds, execution, timings } = await model.generate(QUESTION, { maxNewTokens: ANSWER_TOKENS });
       const { decodeTokensPerSecond } = timings;
@@ -35,6 +36,6 @@ async function answer(device: string, provider: string): Promise<InferenceAnswer
   }
 }
 
-const [device = 'cpu', provider = 'cpu'] = process.argv.slice(2);
-process.send?.(await answer(device, provider));
+const [device = 'cpu', provider = 'cpu', libraries = '{}'] = process.argv.slice(2);
+process.send?.(await answer(device, provider, libraries));
 process.disconnect();

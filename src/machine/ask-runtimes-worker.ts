@@ -1,14 +1,21 @@
 /**
  * A process of its own that loads one runtime and tells which devices it drives: a driver that crashes takes nothing
- * else with it. Argument: `openvino` or `onnxruntime`.
+ * else with it. Arguments: `openvino`, `onnxruntime`, or `plugin` with the name and the library of a plug-in provider.
  */
 import path from 'node:path';
 import { loadOrtApi } from '../engine/onnxruntime/c-api.js';
 import { availableProviders, missingCudaLibrary } from '../engine/onnxruntime/append-provider.js';
-import { listEpDevices, type EpDevice } from '../engine/onnxruntime/ep-devices.js';
+import { listEpDevices, type EpDevice, type NativeEpDevice } from '../engine/onnxruntime/ep-devices.js';
+import { isSoftwareDevice, pluginDevices } from '../engine/onnxruntime/plugin-provider.js';
 import { loadOvApi, type OvApi } from '../engine/openvino/c-api.js';
 import { AipcError } from '../errors.js';
-import type { OnnxRuntimeAnswer, OpenvinoAnswer, OpenvinoDeviceFacts, Problem } from './runtime-answer.js';
+import type {
+  OnnxRuntimeAnswer,
+  OpenvinoAnswer,
+  OpenvinoDeviceFacts,
+  PluginAnswer,
+  Problem,
+} from './runtime-answer.js';
 
 async function askOpenvino(): Promise<OpenvinoAnswer> {
   const api = await loadOvApi();
@@ -39,7 +46,7 @@ async function askOnnxRuntime(): Promise<OnnxRuntimeAnswer> {
   const api = await loadOrtApi();
   let epDevices: readonly EpDevice[] | null = null;
   try {
-    epDevices = listEpDevices(api);
+    epDevices = listEpDevices(api).map(withoutPointer);
   } catch (error) {
     if (!(error instanceof AipcError)) throw error;
   }
@@ -50,8 +57,25 @@ async function askOnnxRuntime(): Promise<OnnxRuntimeAnswer> {
   return { version: api.version, libraryFile: api.file, providers, cudaProblem, epDevices };
 }
 
-async function answer(runtime: string | undefined): Promise<OpenvinoAnswer | OnnxRuntimeAnswer | Problem> {
+async function askPlugin(name: string, library: string): Promise<PluginAnswer> {
+  const api = await loadOrtApi();
+  const devices = await pluginDevices(api, name, library);
+  return {
+    version: api.version,
+    devices: devices.map((device) => ({ ...withoutPointer(device), isSoftware: isSoftwareDevice(device) })),
+  };
+}
+
+/** A pointer means nothing to another process. */
+function withoutPointer({ pointer: _, ...facts }: NativeEpDevice): EpDevice {
+  return facts;
+}
+
+type Answer = OpenvinoAnswer | OnnxRuntimeAnswer | PluginAnswer;
+
+async function answer(runtime: string | undefined, name = '', library = ''): Promise<Answer | Problem> {
   try {
+    if (runtime === 'plugin') return await askPlugin(name, library);
     return await (runtime === 'openvino' ? askOpenvino() : askOnnxRuntime());
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -59,5 +83,5 @@ async function answer(runtime: string | undefined): Promise<OpenvinoAnswer | Onn
   }
 }
 
-process.send?.(await answer(process.argv[2]));
+process.send?.(await answer(process.argv[2], process.argv[3], process.argv[4]));
 process.disconnect();

@@ -12,6 +12,7 @@ import { refuseUnknownKeys } from '../options.js';
 import { askRuntimes } from './ask-runtimes.js';
 import { joinProviders } from './join-providers.js';
 import { judgeAccelerator } from './judge-drivers.js';
+import { checkPluginLibraries, requirePlugins } from './plugin-libraries.js';
 
 export interface DetectedDevices {
   readonly machine: Machine;
@@ -20,17 +21,23 @@ export interface DetectedDevices {
 }
 
 export interface DetectDevicesOptions {
+  /** Plug-in execution providers of ONNX Runtime to ask, too: name -> path of the library, as loadModel() takes them. */
+  readonly epLibraries?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
 /**
  * Takes tens of milliseconds for the hardware (on Windows about a second, of PowerShell) and one to some seconds for
- * the runtimes. What cannot be read is said in `machine.notAvailable` and in each fact. Throws the signal's reason.
+ * the runtimes. What cannot be read is said in `machine.notAvailable` and in each fact. Devices that only a plug-in knows
+ * stand behind the others. Throws OPTION_INVALID, RUNTIME_LIBRARY_NOT_FOUND, RUNTIME_INCOMPATIBLE or RUNTIME_FAILED for a
+ * plug-in that cannot be loaded, and the signal's reason.
  */
 export async function detectDevices(options: DetectDevicesOptions = {}): Promise<DetectedDevices> {
-  refuseUnknownKeys('detectDevices', options, ['signal']);
-  const { signal } = options;
-  const [machine, answer] = await Promise.all([detectMachine(signal), askRuntimes(signal)]);
+  refuseUnknownKeys('detectDevices', options, ['epLibraries', 'signal']);
+  const { epLibraries, signal } = options;
+  const libraries = checkPluginLibraries('detectDevices', epLibraries);
+  const [machine, answer] = await Promise.all([detectMachine(signal), askRuntimes(libraries, signal)]);
+  requirePlugins(answer.plugins);
   return joinProviders(machine, answer);
 }
 

@@ -62,6 +62,7 @@ function answer(devices: readonly OpenvinoDeviceFacts[], ort: Partial<OnnxRuntim
       epDevices: null,
       ...ort,
     },
+    plugins: [],
   };
 }
 
@@ -159,6 +160,9 @@ describe('joinProviders', () => {
       kind: 'gpu',
       vendorId,
       deviceId,
+      providerVendor: 'Microsoft',
+      providerMetadata: {},
+      vendor: '',
       metadata: number === undefined ? {} : { DxgiAdapterNumber: number, Description: 'an adapter' },
     });
     const providers = ['DmlExecutionProvider', 'CPUExecutionProvider'];
@@ -197,6 +201,7 @@ describe('joinProviders', () => {
         code: 'RUNTIME_LIBRARY_NOT_FOUND',
       },
       onnxruntime: { problem: 'the process that loaded it ended with SIGSEGV', code: null },
+      plugins: [],
     };
     expect(joinProviders(machine('linux', []), given).providers.map(({ problem }) => problem)).toEqual([
       'the process that loaded it ended with SIGSEGV',

@@ -5,19 +5,21 @@
 import type { Accelerator, Machine } from '../devices/device.js';
 import { isKnown } from '../devices/device.js';
 import type { DrivenDevice, ProviderName, ProviderStatus } from '../devices/provider.js';
+import { knownProvider } from '../devices/provider-knowledge.js';
 import type { EpDevice } from '../engine/onnxruntime/ep-devices.js';
+import { PROVIDER_PROFILES } from '../engine/onnxruntime/providers.js';
+import { joinPlugins } from './join-plugins.js';
 import type { OpenvinoDeviceFacts, RuntimeAnswer } from './runtime-answer.js';
 
-/** ONNX Runtime's providers that aipc drives, as it registers them. */
-const REGISTERED: readonly {
+/** ONNX Runtime's own providers for GPUs that are made for the system, as it registers them. */
+function registeredProviders(platform: NodeJS.Platform): readonly {
   readonly provider: ProviderName;
   readonly name: string;
-  readonly platforms: readonly NodeJS.Platform[];
-}[] = [
-  { provider: 'dml', name: 'DmlExecutionProvider', platforms: ['win32'] },
-  { provider: 'webgpu', name: 'WebGpuExecutionProvider', platforms: ['win32', 'linux', 'darwin'] },
-  { provider: 'cuda', name: 'CUDAExecutionProvider', platforms: ['win32', 'linux'] },
-];
+}[] {
+  return Object.values(PROVIDER_PROFILES)
+    .filter(({ name }) => knownProvider(name)?.systems.some((system) => system === platform) === true)
+    .map(({ name, registeredName }) => ({ provider: name, name: registeredName }));
+}
 
 export interface JoinedMachine {
   readonly machine: Machine;
@@ -25,12 +27,14 @@ export interface JoinedMachine {
 }
 
 export function joinProviders(machine: Machine, answer: RuntimeAnswer): JoinedMachine {
+  const known = {
+    ...machine,
+    accelerators: machine.accelerators.map((device) => withOpenvinoMemory(device, machine, answer)),
+  };
+  const plugins = joinPlugins(known, answer.plugins);
   return {
-    machine: {
-      ...machine,
-      accelerators: machine.accelerators.map((device) => withOpenvinoMemory(device, machine, answer)),
-    },
-    providers: [...onnxRuntimeStatuses(machine, answer), openvinoStatus(machine, answer)],
+    machine: { ...known, accelerators: plugins.accelerators },
+    providers: [...onnxRuntimeStatuses(machine, answer), openvinoStatus(machine, answer), ...plugins.providers],
   };
 }
 
@@ -121,25 +125,23 @@ function onnxRuntimeStatuses(machine: Machine, { onnxruntime }: RuntimeAnswer): 
   };
   return [
     cpu,
-    ...REGISTERED.filter(({ platforms }) => platforms.includes(machine.platform)).map(
-      ({ provider, name }): ProviderStatus => {
-        if (!providers.includes(name)) {
-          return { ...common, provider, drives: [], problem: `this build of ONNX Runtime ${version} has no ${name}` };
-        }
-        if (provider === 'cuda' && cudaProblem !== null) {
-          return { ...common, provider, drives: [], problem: cudaProblem };
-        }
-        const drives = drivenBy(provider, name, machine, epDevices ?? []);
-        const gpus = machine.accelerators.filter(({ kind }) => kind === 'gpu').length;
-        const problem =
-          drives.length > 0
-            ? null
-            : gpus === 0
-              ? 'this machine has no GPU for it'
-              : 'it lists none of the GPUs of this machine';
-        return { ...common, provider, drives, problem };
-      },
-    ),
+    ...registeredProviders(machine.platform).map(({ provider, name }): ProviderStatus => {
+      if (!providers.includes(name)) {
+        return { ...common, provider, drives: [], problem: `this build of ONNX Runtime ${version} has no ${name}` };
+      }
+      if (provider === 'cuda' && cudaProblem !== null) {
+        return { ...common, provider, drives: [], problem: cudaProblem };
+      }
+      const drives = drivenBy(provider, name, machine, epDevices ?? []);
+      const gpus = machine.accelerators.filter(({ kind }) => kind === 'gpu').length;
+      const problem =
+        drives.length > 0
+          ? null
+          : gpus === 0
+            ? 'this machine has no GPU for it'
+            : 'it lists none of the GPUs of this machine';
+      return { ...common, provider, drives, problem };
+    }),
   ];
 }
 

@@ -31,8 +31,24 @@ export interface OnnxRuntimeAnswer {
   readonly epDevices: readonly EpDevice[] | null;
 }
 
+/** Of one plug-in. */
+export interface PluginAnswer {
+  /** Of ONNX Runtime. */
+  readonly version: string;
+  /** What the plug-in offers, in its own order. */
+  readonly devices: readonly (EpDevice & { readonly isSoftware: boolean })[];
+}
+
+export interface AskedPlugin {
+  /** The caller's own. */
+  readonly name: string;
+  /** Absolute path of its library. */
+  readonly library: string;
+  readonly answer: PluginAnswer | Problem;
+}
+
 export interface Problem {
-  /** The first line of the error, and its code. */
+  /** The error's message, and its code; null: no error of aipc's, the process itself ended, say. */
   readonly problem: string;
   readonly code: string | null;
 }
@@ -40,4 +56,5 @@ export interface Problem {
 export interface RuntimeAnswer {
   readonly openvino: OpenvinoAnswer | Problem;
   readonly onnxruntime: OnnxRuntimeAnswer | Problem;
+  readonly plugins: readonly AskedPlugin[];
 }

@@ -10,9 +10,11 @@ import { placeOf, PREFERENCES, type Preference } from '../devices/recommendation
 import { findOpenvinoLibrary } from '../engine/openvino/find-library.js';
 import { NPU_LENGTHS } from '../engine/openvino/device-profiles.js';
 import { NotFoundError, OptionError, UnsupportedError } from '../errors.js';
+import type { PluginQuery } from '../engine/onnxruntime/plugin-provider.js';
 import { askRuntimes } from '../machine/ask-runtimes.js';
 import { detectDevices, detectMachine } from '../machine/detect-devices.js';
 import { joinProviders, type JoinedMachine } from '../machine/join-providers.js';
+import { checkPluginLibraries, requirePlugins, type PluginLibrary } from '../machine/plugin-libraries.js';
 import { findInCatalogue } from '../models/catalogue.js';
 import type { CatalogueEntry } from '../models/catalogue-entry.js';
 import { rankSources } from '../models/choose-source.js';
@@ -20,13 +22,22 @@ import { locateModel, type LocatedModel, type LocateOptions, type ModelKind } fr
 import { checkChoice, checkNumber, refuseUnknownKeys } from '../options.js';
 import { devicesForOpenvinoFolder } from './describe-model.js';
 import type { LoadModelOptions } from './load-options.js';
+import { forPlugin, namedPlugin, pluginQuery } from './plugin-target.js';
 import { entryNeeds, needsOf, sourceRequest } from './prepare-model.js';
 import { memoryBytes } from './requirements.js';
 import { chooseTarget, type Target } from './target.js';
 
 export interface RecommendDevicesOptions extends Pick<
   LoadModelOptions,
-  'weightFormat' | 'contextTokens' | 'revision' | 'provider' | 'maxPromptTokens' | 'prefer' | 'promptTokens' | 'signal'
+  | 'weightFormat'
+  | 'contextTokens'
+  | 'revision'
+  | 'provider'
+  | 'epLibraries'
+  | 'maxPromptTokens'
+  | 'prefer'
+  | 'promptTokens'
+  | 'signal'
 > {
   /** Default never: a model of the catalogue is known without its files. */
   readonly download?: 'never' | 'if-missing';
@@ -38,8 +49,12 @@ export async function recommendDevices(
   options: RecommendDevicesOptions = {},
 ): Promise<JoinedMachine & { readonly recommendations: Recommendations }> {
   const keys = ['weightFormat', 'contextTokens', 'revision', 'provider', 'maxPromptTokens', 'prefer', 'promptTokens'];
-  refuseUnknownKeys('recommendDevices', options, [...keys, 'signal', 'download']);
-  const joined = await detectDevices(options.signal === undefined ? {} : { signal: options.signal });
+  refuseUnknownKeys('recommendDevices', options, [...keys, 'epLibraries', 'signal', 'download']);
+  const { epLibraries, signal } = options;
+  const joined = await detectDevices({
+    ...(epLibraries === undefined ? {} : { epLibraries }),
+    ...(signal === undefined ? {} : { signal }),
+  });
   const model = await modelOf(reference, options, options.download ?? 'never');
   return { ...joined, recommendations: await recommendFor(joined, model, 'recommendDevices', options) };
 }
@@ -48,6 +63,8 @@ export async function recommendDevices(
 export interface ResolvedDevice {
   /** As given, or with the device and the provider that were chosen. */
   readonly options: LoadModelOptions;
+  /** The plug-in that runs it, named or chosen; the options are then those of the CPU provider. */
+  readonly plugin: PluginQuery | undefined;
   /** aipc's own id of the device; null: what the engine says. */
   readonly deviceId: DeviceId | null;
 }
@@ -63,26 +80,95 @@ export async function resolveDevice(
   download: LocateOptions['download'],
 ): Promise<ResolvedDevice> {
   const device = (options.device ?? 'auto').toLowerCase();
+  const libraries = checkPluginLibraries('loadModel', options.epLibraries);
+  if (libraries.length > 0) return resolveWithPlugins(reference, options, libraries, download);
   if (/^gpu\.\d{1,2}$/u.test(device)) return resolveGpu(device, options);
-  if (device !== 'auto') return { options, deviceId: null };
+  if (device !== 'auto') return { options, deviceId: null, plugin: undefined };
   const { signal, onDeviceChoice } = options;
   const machine = await detectMachine(signal);
   const joined =
-    machine.accelerators.length === 0 ? cpuAlone(machine) : joinProviders(machine, await askRuntimes(signal));
+    machine.accelerators.length === 0 ? cpuAlone(machine) : joinProviders(machine, await askRuntimes([], signal));
   const model = await modelOf(reference, options, download);
   const recommendations = await recommendFor(joined, model, 'loadModel', options);
   const [chosen] = recommendations.ranked;
-  if (chosen === undefined) return { options, deviceId: null };
+  if (chosen === undefined) return { options, deviceId: null, plugin: undefined };
   onDeviceChoice?.({ ...recommendations, chosen });
-  return { options: { ...options, ...asDeviceAndProvider(chosen) }, deviceId: chosen.deviceId };
+  return { options: { ...options, ...asDeviceAndProvider(chosen) }, deviceId: chosen.deviceId, plugin: undefined };
+}
+
+/**
+ * With plug-ins: one that is named and a kind of device (the first of the kind), or the best of what the plug-ins and all
+ * others drive. A plug-in that cannot be loaded, or offers nothing here, is an error: nothing is run in its place.
+ */
+async function resolveWithPlugins(
+  reference: string,
+  given: LoadModelOptions,
+  libraries: readonly PluginLibrary[],
+  download: LocateOptions['download'],
+): Promise<ResolvedDevice> {
+  const { signal, onDeviceChoice } = given;
+  const device = (given.device ?? 'auto').toLowerCase();
+  const named = namedPlugin(libraries, given);
+  if (named !== undefined && device !== 'auto' && !device.includes('.')) {
+    return { options: forPlugin(given), deviceId: null, plugin: pluginQuery(named, device) };
+  }
+  const [machine, answer] = await Promise.all([detectMachine(signal), askRuntimes(libraries, signal)]);
+  requirePlugins(answer.plugins);
+  const joined = joinProviders(machine, answer);
+  refuseWithoutDevices(joined.providers.filter(({ provider }) => named === undefined || provider === named.name));
+  const model = await modelOf(reference, given, download);
+  const { ranked, rejected, prefer } = await recommendFor(joined, model, 'loadModel', given);
+  const isAsked = ({ deviceId }: { readonly deviceId: string }): boolean =>
+    device === 'auto' || deviceId === device || deviceId.startsWith(`${device}.`);
+  const asked = { prefer, ranked: ranked.filter(isAsked), rejected: rejected.filter(isAsked) };
+  const [chosen] = asked.ranked;
+  if (chosen === undefined) throw drivenByNone(device, given.provider ?? 'auto', asked, joined.machine);
+  onDeviceChoice?.({ ...asked, chosen });
+  const library = libraries.find(({ name }) => name === chosen.provider);
+  if (library !== undefined) {
+    const plugin = pluginQuery(library, chosen.providerDevice);
+    return { options: forPlugin(given), deviceId: chosen.deviceId, plugin };
+  }
+  const { epLibraries: _, ...others } = given;
+  return { options: { ...others, ...asDeviceAndProvider(chosen) }, deviceId: chosen.deviceId, plugin: undefined };
+}
+
+function refuseWithoutDevices(providers: readonly ProviderStatus[]): void {
+  const idle = providers.find(({ offers }) => offers?.length === 0);
+  if (idle === undefined) return;
+  throw new NotFoundError(
+    'DEVICE_NOT_FOUND',
+    `The plug-in ${idle.provider} (${idle.libraryFile ?? '?'}) loads, but ${idle.problem ?? 'it offers no device'}. Leave it out ` +
+      'to run without it.',
+    { details: { provider: idle.provider, file: idle.libraryFile } },
+  );
+}
+
+function drivenByNone(
+  device: string,
+  provider: string,
+  { rejected }: Pick<Recommendations, 'rejected'>,
+  machine: Machine,
+): NotFoundError {
+  const reasons = rejected.map(
+    (one) => `${one.deviceId}${one.provider === null ? '' : `, provider ${one.provider}`}: ${one.reason}`,
+  );
+  const there = machine.accelerators.map(({ id, name }) => `${id} (${name})`);
+  return new NotFoundError(
+    'DEVICE_NOT_FOUND',
+    `Nothing here runs this model with the device '${device}' and the provider '${provider}'. ` +
+      `${reasons.length > 0 ? `${reasons.join('; ')}. ` : ''}There are: ${['cpu', ...there].join(', ')}. ` +
+      '`aipc devices` with the same --ep-library lists what drives what.',
+    { details: { device, provider } },
+  );
 }
 
 /** With one GPU or none there is nothing to tell apart, and the runtime says what it finds. */
 async function resolveGpu(device: string, options: LoadModelOptions): Promise<ResolvedDevice> {
   const machine = await detectMachine(options.signal);
   const gpus = machine.accelerators.filter(({ kind }) => kind === 'gpu');
-  if (gpus.length < 2) return { options, deviceId: null };
-  const { providers } = joinProviders(machine, await askRuntimes(options.signal));
+  if (gpus.length < 2) return { options, deviceId: null, plugin: undefined };
+  const { providers } = joinProviders(machine, await askRuntimes([], options.signal));
   const [found] = numbersOfGpu(device, options.provider ?? 'auto', machine, providers);
   if (found === undefined) {
     const there = gpus.map(({ id, name }) => `${id} (${name})`).join(', ');
@@ -93,7 +179,7 @@ async function resolveGpu(device: string, options: LoadModelOptions): Promise<Re
       { details: { device, provider: options.provider ?? 'auto', available: gpus.map(({ id }) => id) } },
     );
   }
-  return { options: { ...options, ...found }, deviceId: device as DeviceId };
+  return { options: { ...options, ...found }, deviceId: device as DeviceId, plugin: undefined };
 }
 
 /** The ways to a GPU of aipc's index, best first, under the providers' own numbers. */
@@ -110,7 +196,11 @@ export function numbersOfGpu(
     .flatMap((status) =>
       status.drives
         .filter((driven) => driven.deviceId === deviceId)
-        .map(({ providerDevice }) => ({ status, providerDevice, place: placeOf({ device, status }, 'speed') })),
+        .map((driven) => ({
+          status,
+          providerDevice: driven.providerDevice,
+          place: placeOf({ device, status, driven }, 'speed'),
+        })),
     )
     .sort((a, b) => a.place - b.place)
     .map(({ status, providerDevice }) =>
@@ -149,7 +239,8 @@ async function recommendFor(
   const provider = (options.provider ?? 'auto').toLowerCase();
   const found = recommend({
     machine,
-    providers: provider === 'auto' ? providers : providers.filter((status) => status.provider === provider),
+    providers:
+      provider === 'auto' ? providers : providers.filter((status) => status.provider.toLowerCase() === provider),
     model: facts,
     promptTokens: promptTokens ?? null,
     prefer,
@@ -158,7 +249,8 @@ async function recommendFor(
   });
   const rejected = [...found.rejected];
   const ranked = found.ranked.filter((one) => {
-    const { device, provider: way } = asDeviceAndProvider(one);
+    const isPlugin = providers.some((status) => status.provider === one.provider && status.offers !== undefined);
+    const { device, provider: way } = isPlugin ? { device: 'cpu', provider: 'cpu' } : asDeviceAndProvider(one);
     try {
       require(device, way);
       return true;

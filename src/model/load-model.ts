@@ -15,7 +15,6 @@ import { LOAD_MODEL_KEYS, type LoadModelOptions } from './load-options.js';
 import { Model } from './model.js';
 import { onnxRuntimeModels } from './onnxruntime-model.js';
 import { openvinoModels } from './openvino-model.js';
-import { splitPlugin } from './plugin-target.js';
 import { prepareModel } from './prepare-model.js';
 
 /**
@@ -32,9 +31,9 @@ export async function loadModel(reference: string, given: LoadModelOptions = {})
   refuseUnknownKeys('loadModel', given, LOAD_MODEL_KEYS);
   const device = given.device ?? 'auto';
   const download = checkChoice('loadModel', 'download', given.download ?? 'if-missing', ['never', 'if-missing']);
-  const { plugin, options: asked } = splitPlugin(given);
-  const { options, deviceId } = await resolveDevice(reference, asked, download);
+  const { options, deviceId, plugin } = await resolveDevice(reference, given, download);
   const { onProgress } = options;
+  if (plugin !== undefined) await onnxRuntimeModels.requirePlugin(plugin); // before downloading and converting
   const { resolved, target, folder } = await prepareModel(reference, options, download);
   onProgress?.({ phase: 'load', label: resolved.id, doneBytes: null, totalBytes: null });
   // A converted folder has a tokenizer of its own.
@@ -46,7 +45,7 @@ export async function loadModel(reference: string, given: LoadModelOptions = {})
     const { engine, bosTokenId, endTokenIds, weightFormat, search } =
       target.runtime === 'openvino'
         ? await openvinoModels.open(folder, target, options)
-        : await onnxRuntimeModels.open(folder, target, options, plugin, given.epOptions);
+        : await onnxRuntimeModels.open(folder, target, options, plugin);
     return new Model({
       identity: {
         id: resolved.id,

@@ -16,12 +16,10 @@ export interface LoadModelOptions {
    */
   readonly provider?: string;
   /**
-   * Execution providers of ONNX Runtime that come as libraries: name -> path. The provider is then one of the names, and the
-   * device picks among those that it offers (gpu.N and npu.N count its own). docs/gpu.md says where they come from.
+   * Execution providers of ONNX Runtime that come as libraries: name -> path. The provider is then one of the names, or auto,
+   * which counts their devices with the others. docs/gpu.md says where they come from.
    */
   readonly epLibraries?: Readonly<Record<string, string>>;
-  /** Options of that provider, by its own names. */
-  readonly epOptions?: Readonly<Record<string, string>>;
   /** Where aipc converts: int4, int8, fp16, fp32. Default: the catalogue's choice, else int4; on the NPU int4. */
   readonly weightFormat?: WeightFormat;
   /**
@@ -34,7 +32,7 @@ export interface LoadModelOptions {
   readonly threads?: number;
   /** Conversations that can hold a KV cache, and answer, at the same time. Default 4; memory is taken as they grow. */
   readonly maxSlots?: number;
-  /** Options of ONNX Runtime's execution provider, by its own names; they win over aipc's. */
+  /** Options of ONNX Runtime's execution provider, a plug-in or not, by its own names; they win over aipc's. */
   readonly providerOptions?: Readonly<Record<string, string>>;
   /** ONNX Runtime session configuration entries. */
   readonly sessionOptions?: Readonly<Record<string, string>>;
@@ -72,7 +70,6 @@ export const LOAD_MODEL_KEYS = [
   'device',
   'provider',
   'epLibraries',
-  'epOptions',
   'weightFormat',
   'activations',
   'contextTokens',
@@ -94,3 +91,23 @@ export const LOAD_MODEL_KEYS = [
   'onProgress',
   'signal',
 ] as const satisfies readonly (keyof LoadModelOptions)[];
+
+/**
+ * Those that say how a model is loaded once it is known which and where: plain values, which the command line, benchModel() and
+ * pullModel() take as loadModel() does.
+ */
+export const LOADING_KEYS = [
+  'epLibraries',
+  'activations',
+  'contextTokens',
+  'threads',
+  'providerOptions',
+  'sessionOptions',
+  'ovConfig',
+  'maxPromptTokens',
+  'minResponseTokens',
+  'allowUnsupported',
+  'revision',
+] as const satisfies readonly (keyof LoadModelOptions)[];
+
+export type LoadingOptions = Pick<LoadModelOptions, (typeof LOADING_KEYS)[number]>;

@@ -2,7 +2,8 @@
 import path from 'node:path';
 import { createOnnxRuntimeEngine, onnxRuntimeVersion } from '../engine/onnxruntime/onnxruntime-engine.js';
 import { readOnnxFolder } from '../engine/onnxruntime/onnx-folder.js';
-import type { PluginQuery } from '../engine/onnxruntime/plugin-provider.js';
+import { loadOrtApi } from '../engine/onnxruntime/c-api.js';
+import { openPlugin, type PluginQuery } from '../engine/onnxruntime/plugin-provider.js';
 import { checkProvider } from '../engine/onnxruntime/append-provider.js';
 import { PROVIDER_PROFILES } from '../engine/onnxruntime/providers.js';
 import { OptionError } from '../errors.js';
@@ -18,16 +19,20 @@ type Runtime = ModelRuntime<'onnxruntime'>;
 type OnnxRuntimeTarget = Extract<Target, { runtime: 'onnxruntime' }>;
 
 export const onnxRuntimeModels: Omit<Runtime, 'open'> & {
-  /** `plugin`: the provider that runs it, in place of the target's, with its options. */
-  open(
-    ...parameters: [...Parameters<Runtime['open']>, plugin?: PluginQuery, epOptions?: Readonly<Record<string, string>>]
-  ): ReturnType<Runtime['open']>;
+  /** `plugin`: the provider that runs it, in place of the target's. */
+  open(...parameters: [...Parameters<Runtime['open']>, plugin?: PluginQuery]): ReturnType<Runtime['open']>;
+  /** Loads a plug-in into this process: it is refused where that fails, or where it offers no such device. */
+  requirePlugin(plugin: PluginQuery): Promise<void>;
   /** Refuses a provider that is not there or does not start, before a model is at hand. */
   requireRuntime(target: OnnxRuntimeTarget, options: LoadModelOptions): Promise<void>;
 } = {
   async requireRuntime({ provider, device }, { providerOptions = {} }) {
     const index = device === 'cpu' ? undefined : gpuIndex(device);
     await checkProvider(PROVIDER_PROFILES[provider], { index, options: providerOptions });
+  },
+
+  async requirePlugin(plugin) {
+    await openPlugin(await loadOrtApi(), plugin);
   },
 
   async prepare(model, target, options) {
@@ -61,11 +66,11 @@ export const onnxRuntimeModels: Omit<Runtime, 'open'> & {
     });
   },
 
-  async open(folder, { provider, device }, options, plugin, epOptions) {
+  async open(folder, { provider, device }, options, plugin) {
     const { file, bosTokenId, endTokenIds, search } = await readOnnxFolder(folder);
     const weightFormat = await readWeightFormat(path.dirname(file));
     const index = device === 'cpu' ? undefined : gpuIndex(device);
-    const providerOptions = epOptions ?? options.providerOptions;
+    const { providerOptions } = options;
     const engine = await createOnnxRuntimeEngine(folder, {
       ...(plugin === undefined ? { provider } : { plugin }),
       ...(index === undefined ? {} : { deviceIndex: index }),

@@ -1,22 +1,20 @@
 /** pullModel(): all that the first answer would have to wait for, done now: downloaded, converted, compiled. */
 import { checkChoice, refuseUnknownKeys } from '../options.js';
 import { resolveDevice } from './choose-device.js';
-import type { LoadModelOptions } from './load-options.js';
+import { offersNone, type PluginQuery } from '../engine/onnxruntime/plugin-provider.js';
+import { askPlugins } from '../machine/ask-runtimes.js';
+import { requirePlugins } from '../machine/plugin-libraries.js';
+import { LOADING_KEYS, type LoadingOptions, type LoadModelOptions } from './load-options.js';
 import { openvinoModels } from './openvino-model.js';
 import { prepareModel } from './prepare-model.js';
 import { readWeightFormat } from './provenance.js';
 
 export type PullModelOptions = Pick<
   LoadModelOptions,
+  | keyof LoadingOptions
   | 'device'
   | 'provider'
   | 'weightFormat'
-  | 'revision'
-  | 'contextTokens'
-  | 'ovConfig'
-  | 'maxPromptTokens'
-  | 'minResponseTokens'
-  | 'allowUnsupported'
   | 'prefer'
   | 'promptTokens'
   | 'onDeviceChoice'
@@ -41,6 +39,8 @@ export interface PulledModel {
   readonly weightFormat: string | null;
   readonly runtime: 'onnxruntime' | 'openvino';
   readonly device: string;
+  /** As in --provider: a plug-in's name, too. */
+  readonly provider: string;
   /** Whether the runtime keeps a compiled model for that device. */
   readonly isCompiled: boolean;
   /** Why the catalogue chose this source; null: the caller did. */
@@ -48,21 +48,22 @@ export interface PulledModel {
 }
 
 const KEYS = [
-  ...['device', 'provider', 'weightFormat', 'revision', 'contextTokens', 'ovConfig', 'maxPromptTokens'],
-  ...['minResponseTokens', 'allowUnsupported', 'onWarning', 'onProgress', 'signal', 'download'],
-  ...['prefer', 'promptTokens', 'onDeviceChoice'],
+  ...LOADING_KEYS,
+  ...['device', 'provider', 'weightFormat', 'prefer', 'promptTokens', 'onDeviceChoice'],
+  ...['onWarning', 'onProgress', 'signal', 'download'],
 ];
 
 /**
  * Brings what is missing, converts it for the device and, for a GPU or an NPU, loads it once so that the compiled model is
- * in the cache. Throws what loadModel() throws.
+ * in the cache. A plug-in is loaded in a process of its own, to see that it offers the device. Throws what loadModel() throws.
  */
 export async function pullModel(reference: string, options: PullModelOptions = {}): Promise<PulledModel> {
   refuseUnknownKeys('pullModel', options, KEYS);
   const { download, ...given } = options;
   const mode = checkChoice('pullModel', 'download', download ?? 'if-changed', ['never', 'if-changed']);
   const fetching = mode === 'never' ? 'never' : 'refresh';
-  const { options: loadOptions } = await resolveDevice(reference, given, fetching);
+  const { options: loadOptions, plugin } = await resolveDevice(reference, given, fetching);
+  if (plugin !== undefined) await requirePluginDevice(plugin, given.signal);
   const prepared = await prepareModel(reference, loadOptions, fetching);
   const { resolved, target, folder, reason } = prepared;
   const isCompiled = target.runtime === 'openvino' && target.device !== 'cpu';
@@ -78,8 +79,18 @@ export async function pullModel(reference: string, options: PullModelOptions = {
     isConverted: folder !== resolved.path,
     weightFormat: resolved.storedWeightFormat ?? (await readWeightFormat(folder)),
     runtime: target.runtime,
-    device: target.device,
+    device: plugin?.kind ?? target.device,
+    provider: plugin?.name ?? (target.runtime === 'openvino' ? 'openvino' : target.provider),
     isCompiled,
     reason,
   };
+}
+
+/** In a process of its own. Throws what detectDevices() throws, and DEVICE_NOT_FOUND. */
+async function requirePluginDevice(plugin: PluginQuery, signal: AbortSignal | undefined): Promise<void> {
+  const asked = await askPlugins([plugin], signal);
+  requirePlugins(asked);
+  const offered = asked.flatMap(({ answer }) => answer.devices);
+  const ofKind = offered.filter(({ kind }) => plugin.kind === undefined || kind === plugin.kind);
+  if (ofKind[plugin.index ?? 0] === undefined) throw offersNone(plugin, offered);
 }

@@ -104,7 +104,8 @@ function excluding(device: string, provider: string, remedy: string): OptionErro
   );
 }
 
-function parseDevice(text: string, auto: 'cpu' | 'gpu'): OpenvinoDevice {
+/** Throws OPTION_INVALID. */
+export function parseDevice(text: string, auto: 'cpu' | 'gpu'): OpenvinoDevice {
   const device = text.toLowerCase();
   if (device === 'auto') return auto;
   if (device === 'cpu' || device === 'gpu' || device === 'npu') return device;

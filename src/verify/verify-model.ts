@@ -3,9 +3,11 @@
  * both, one after the other. It measures no time.
  */
 import type { Execution, GenerationInput } from '../model/result.js';
+import { resolveDevice } from '../model/choose-device.js';
 import { loadModel } from '../model/load-model.js';
 import { LOAD_MODEL_KEYS, type LoadModelOptions } from '../model/load-options.js';
 import type { Model } from '../model/model.js';
+import { onnxRuntimeModels } from '../model/onnxruntime-model.js';
 import { prepareModel } from '../model/prepare-model.js';
 import { UnsupportedError } from '../errors.js';
 import { checkChoice, checkNumber, refuseUnknownKeys } from '../options.js';
@@ -85,7 +87,10 @@ export async function verifyModel(modelReference: string, options: VerifyModelOp
   const load: LoadModelOptions = { ...given, maxSlots: 1, publish: false };
 
   // The device's own files first: a device that is not there is told before minutes of computing.
-  const prepared = await prepareModel(modelReference, load, load.download ?? 'if-missing');
+  const download = load.download ?? 'if-missing';
+  const { options: resolved, plugin } = await resolveDevice(modelReference, load, download);
+  if (plugin !== undefined) await onnxRuntimeModels.requirePlugin(plugin);
+  const prepared = await prepareModel(modelReference, resolved, download);
   const way = referenceWay(kind, modelReference, prepared, load);
   const expected = await withModel(way.reference, way.options, (model) =>
     expectedOf(model, prompts, count, options.signal),

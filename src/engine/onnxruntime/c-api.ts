@@ -112,10 +112,14 @@ interface StatusFunctions {
 interface ValueFunctions {
   /** OrtHardwareDeviceType: 0 CPU, 1 GPU, 2 NPU. */
   HardwareDevice_Type(hardware: Pointer): number;
+  /** Of PCI, or the system's stand-in for it. */
+  HardwareDevice_VendorId(hardware: Pointer): number;
   HardwareDevice_Vendor(hardware: Pointer): string;
+  HardwareDevice_DeviceId(hardware: Pointer): number;
+  HardwareDevice_Metadata(hardware: Pointer): Pointer | null;
   EpDevice_EpName(device: Pointer): string;
   EpDevice_EpVendor(device: Pointer): string;
-  EpDevice_EpMetadata(device: Pointer): Pointer;
+  EpDevice_EpMetadata(device: Pointer): Pointer | null;
   EpDevice_Device(device: Pointer): Pointer;
 }
 
@@ -204,7 +208,10 @@ const STATUS_FUNCTIONS: Readonly<Record<keyof StatusFunctions, Declaration>> = {
 
 const VALUE_FUNCTIONS: Readonly<Record<keyof ValueFunctions, readonly [ordinal: number, result: string]>> = {
   HardwareDevice_Type: [307, 'int'],
+  HardwareDevice_VendorId: [308, 'uint32_t'],
   HardwareDevice_Vendor: [309, 'str'],
+  HardwareDevice_DeviceId: [310, 'uint32_t'],
+  HardwareDevice_Metadata: [311, POINTER],
   EpDevice_EpName: [312, 'str'],
   EpDevice_EpVendor: [313, 'str'],
   EpDevice_EpMetadata: [314, POINTER],

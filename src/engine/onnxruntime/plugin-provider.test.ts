@@ -51,7 +51,9 @@ describe.skipIf(library === undefined)(
     // A name that ends so asks for devices that ONNX Runtime did not find itself.
     it('offers a GPU, by its own name', async () => {
       const devices = await pluginDevices(await loadOrtApi(), 'WebGPU.virtual', file);
-      expect(devices).toMatchObject([{ kind: 'gpu', providerName: 'WebGpuExecutionProvider', vendor: 'Microsoft' }]);
+      expect(devices).toMatchObject([
+        { kind: 'gpu', provider: 'WebGpuExecutionProvider', providerVendor: 'Microsoft' },
+      ]);
       expect(await pluginDevices(await loadOrtApi(), 'WebGPU.virtual', file)).toBe(devices);
     });
 

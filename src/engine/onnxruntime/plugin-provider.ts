@@ -5,9 +5,10 @@
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import koffi from 'koffi';
 import { EngineError, NotFoundError, OptionError } from '../../errors.js';
-import { takePointer, type OrtApi, type Pointer } from './c-api.js';
+import type { OrtApi, Pointer } from './c-api.js';
+import { describeDevice } from './describe-device.js';
+import { listEpDevices, type EpDevice, type NativeEpDevice } from './ep-devices.js';
 import { PROVIDER_PROFILES, type ProviderProfile } from './providers.js';
 
 export interface PluginQuery {
@@ -16,33 +17,21 @@ export interface PluginQuery {
   /** Path of the library. */
   readonly library: string;
   /** Which of the devices that it offers; undefined: the first. */
-  readonly kind?: PluginDevice['kind'] | undefined;
+  readonly kind?: EpDevice['kind'] | undefined;
   /** Counts those of that kind from 0. */
   readonly index?: number | undefined;
-}
-
-export interface PluginDevice {
-  readonly kind: 'cpu' | 'gpu' | 'npu';
-  /** As ONNX Runtime calls it, e.g. `OpenVINOExecutionProvider`. */
-  readonly providerName: string;
-  readonly vendor: string;
-  /** What the provider tells of it, e.g. `ov_device`. */
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly pointer: Pointer;
 }
 
 /** A device of a plug-in that was chosen. */
 export interface Plugin {
   readonly name: string;
-  readonly device: PluginDevice;
+  readonly device: NativeEpDevice;
   readonly profile: ProviderProfile;
 }
 
-const KINDS = ['cpu', 'gpu', 'npu'] as const;
-
 interface Registration {
   readonly library: string;
-  readonly devices: readonly PluginDevice[];
+  readonly devices: readonly NativeEpDevice[];
 }
 
 /** Registrations are the process's: for each library of ONNX Runtime, by name. */
@@ -54,13 +43,14 @@ const registrations = new WeakMap<OrtApi, Map<string, Promise<Registration>>>();
  */
 export async function openPlugin(api: OrtApi, { name, library, kind, index = 0 }: PluginQuery): Promise<Plugin> {
   const devices = await pluginDevices(api, name, library);
-  const device = devices.filter((offered) => kind === undefined || offered.kind === kind)[index];
-  if (device === undefined) throw offersNone({ name, library, kind, index }, devices, allDevices(api));
+  const ofKind = devices.filter((offered) => canCompute(offered) && (kind === undefined || offered.kind === kind));
+  const device = ofKind[index];
+  if (device === undefined) throw offersNone({ name, library, kind, index }, devices, listEpDevices(api));
   return { name, device, profile: profileOf(device) };
 }
 
 /** The devices that a plug-in offers here; registers it first. Throws as openPlugin() does, but not for having none. */
-export async function pluginDevices(api: OrtApi, name: string, library: string): Promise<readonly PluginDevice[]> {
+export async function pluginDevices(api: OrtApi, name: string, library: string): Promise<readonly NativeEpDevice[]> {
   const file = path.resolve(library);
   let known = registrations.get(api);
   if (known === undefined) registrations.set(api, (known = new Map<string, Promise<Registration>>()));
@@ -92,7 +82,7 @@ async function register(api: OrtApi, name: string, file: string): Promise<Regist
     );
   }
   const mine = turn.then(async () => {
-    const before = new Set(allDevices(api).map(({ pointer }) => pointer));
+    const before = new Set(listEpDevices(api).map(({ pointer }) => pointer));
     try {
       await api.async.registerExecutionProviderLibrary(api.env, name, file);
     } catch (cause) {
@@ -103,41 +93,10 @@ async function register(api: OrtApi, name: string, file: string): Promise<Regist
         { cause, details: { provider: name, file } },
       );
     }
-    return { library: file, devices: allDevices(api).filter(({ pointer }) => !before.has(pointer)) };
+    return { library: file, devices: listEpDevices(api).filter(({ pointer }) => !before.has(pointer)) };
   });
   turn = mine.catch(() => undefined);
   return mine;
-}
-
-/** Of all providers, those that are built in included. */
-function allDevices(api: OrtApi): readonly PluginDevice[] {
-  const count: [number | bigint] = [0];
-  const list = takePointer((out) => api.GetEpDevices(api.env, out, count)); // the environment's own
-  return Array.from({ length: Number(count[0]) }, (_, index) => {
-    const pointer = pointerAt(list, index);
-    return {
-      kind: KINDS[api.HardwareDevice_Type(api.EpDevice_Device(pointer))] ?? 'cpu',
-      providerName: api.EpDevice_EpName(pointer),
-      vendor: api.EpDevice_EpVendor(pointer),
-      metadata: readPairs(api, api.EpDevice_EpMetadata(pointer)),
-      pointer,
-    };
-  });
-}
-
-function pointerAt(list: Pointer, index: number): Pointer {
-  return koffi.decode(list, index * koffi.sizeof('void *'), 'void *') as Pointer;
-}
-
-function readPairs(api: OrtApi, pairs: Pointer): Readonly<Record<string, string>> {
-  const [keys, values]: [[Pointer | null], [Pointer | null]] = [[null], [null]];
-  const count: [number | bigint] = [0];
-  api.GetKeyValuePairs(pairs, keys, values, count);
-  const text = (list: Pointer | null, index: number): string =>
-    list === null ? '' : koffi.decode.string(pointerAt(list, index));
-  return Object.fromEntries(
-    Array.from({ length: Number(count[0]) }, (_, index) => [text(keys[0], index), text(values[0], index)] as const),
-  );
 }
 
 /** Appends the device; the options are the provider's own. Throws DEVICE_NOT_FOUND where it does not start. */
@@ -162,20 +121,38 @@ export function appendPlugin(
 }
 
 /** `GPU of OpenVINOExecutionProvider (Intel, ov_device GPU)`. */
-export function describePluginDevice({ kind, providerName, vendor, metadata }: PluginDevice): string {
-  const device = metadata['ov_device'];
-  return `${kind.toUpperCase()} of ${providerName} (${vendor}${device === undefined ? '' : `, ov_device ${device}`})`;
+export function describePluginDevice(device: EpDevice): string {
+  const { kind, provider, providerVendor, providerMetadata, metadata } = device;
+  const own = providerMetadata['ov_device'];
+  const description = metadata['Description'];
+  const details = [
+    providerVendor,
+    canCompute(device) ? '' : 'virtual, for compiling alone',
+    own === undefined ? '' : `ov_device ${own}`,
+    description ?? '',
+  ];
+  return `${kind.toUpperCase()} of ${provider} (${details.filter((detail) => detail !== '').join(', ')})`;
+}
+
+/** A virtual device stands for hardware that is not there: models can be compiled for it. */
+export function canCompute({ metadata }: EpDevice): boolean {
+  return metadata['is_virtual'] !== '1';
+}
+
+/** Whether what the device computes is computed by the CPU. */
+export function isSoftwareDevice(device: EpDevice): boolean {
+  return describeDevice(profileOf(device), undefined).emulated;
 }
 
 /** Where the KV cache goes and what the kernels can do follows from the provider; of others nothing is known. */
-function profileOf({ kind, providerName }: PluginDevice): ProviderProfile {
+function profileOf({ kind, provider }: EpDevice): ProviderProfile {
   const known = Object.values(PROVIDER_PROFILES).find(
-    ({ registeredName, name }) => registeredName === providerName && name !== 'cpu',
+    ({ registeredName, name }) => registeredName === provider && name !== 'cpu',
   );
   if (known !== undefined) return known;
   return {
     ...PROVIDER_PROFILES.cpu, // plain memory, which every provider takes
-    label: providerName,
+    label: provider,
     device: kind === 'cpu' ? 'cpu' : 'gpu',
     maxBatch: 1,
     // What the provider does not take would run on the CPU without a word.
@@ -183,17 +160,18 @@ function profileOf({ kind, providerName }: PluginDevice): ProviderProfile {
   };
 }
 
-function offersNone(
+/** `all`: of all providers that ONNX Runtime has, where they were asked. */
+export function offersNone(
   { name, library, kind, index }: PluginQuery,
-  offered: readonly PluginDevice[],
-  all: readonly PluginDevice[],
+  offered: readonly EpDevice[],
+  all?: readonly EpDevice[],
 ): NotFoundError {
   const wanted = kind === undefined ? 'device' : kind.toUpperCase();
-  const list = (devices: readonly PluginDevice[]): string => devices.map(describePluginDevice).join('; ') || 'none';
+  const list = (devices: readonly EpDevice[]): string => devices.map(describePluginDevice).join('; ') || 'none';
   return new NotFoundError(
     'DEVICE_NOT_FOUND',
-    `The provider ${name} (${library}) offers no ${wanted}${index === 0 ? '' : ` with index ${index ?? 0}`} on this machine. ` +
-      `It offers: ${list(offered)}. ONNX Runtime has in all: ${list(all)}. ` +
+    `The provider ${name} (${library}) offers no ${wanted}${(index ?? 0) === 0 ? '' : ` with index ${index ?? 0}`} on this machine. ` +
+      `It offers: ${list(offered)}. ${all === undefined ? '' : `ONNX Runtime has in all: ${list(all)}. `}` +
       'Check that the device and its driver are there; a provider offers what it supports alone.',
     { details: { provider: name, offered: offered.map(describePluginDevice) } },
   );
