@@ -240,7 +240,9 @@ describe('aipc pull, list, show, rm and cache prune', () => {
     const pulled = await aipc(['pull', 'org/tiny', '--weight-format', 'int8']);
     expect([pulled.exitCode, pulled.stdout]).toEqual([
       0,
-      expect.stringMatching(/^org\/tiny: ready for CPU, provider cpu\ndownloaded: .*\nconverted: .*int8.*\ncompiled: .*not needed/u),
+      expect.stringMatching(
+        /^org\/tiny: ready for CPU, provider cpu\ndownloaded: .*\nconverted: .*int8.*\ncompiled: .*not needed/u,
+      ),
     ]);
     const run = await aipc(['run', 'org/tiny', 'Hello', ...ANSWER, '--weight-format', 'int8', '--offline']);
     expect(answerOf(run).model.weightFormat).toBe('int8');
@@ -348,7 +350,9 @@ describeWithOpenvino('aipc pull for the NPU, emulated', () => {
     const pulled = await aipc(['pull', 'org/deep', ...npu], options);
     expect([pulled.exitCode, pulled.stdout]).toEqual([
       0,
-      expect.stringMatching(/ready for NPU, provider openvino\ndownloaded: .*\nconverted: .*int4.*\ncompiled: +for npu/u) as string,
+      expect.stringMatching(
+        /ready for NPU, provider openvino\ndownloaded: .*\nconverted: .*int4.*\ncompiled: +for npu/u,
+      ) as string,
     ]);
     const list = JSON.parse((await aipc(['list', '--json'], options)).stdout) as {
       local: { kind: string; compiled: { device: string; sizeBytes: number }[] }[];
