@@ -57,11 +57,13 @@ export class Run {
     return slotOf(this.sequence).length > 0 && pendingTokens(this.sequence) === 1;
   }
 
-  nextStep(limits: EngineLimits): Step {
+  /** `othersDecode`: whether others wait for their next token meanwhile, so that a prompt must not go in one long run. */
+  nextStep(limits: EngineLimits, othersDecode: boolean): Step {
     const { history } = this.sequence;
     const slot = slotOf(this.sequence);
     const pending = pendingTokens(this.sequence);
-    const count = stepTokens(limits, slot.length, pending, this.task.maxStepTokens);
+    const { firstChunkTokens, ...inShortRuns } = limits;
+    const count = stepTokens(othersDecode ? inShortRuns : limits, slot.length, pending, this.task.maxStepTokens);
     const tokens = history.view(slot.length, slot.length + count);
     return { slot, tokens, finalLength: history.length, logits: this.rowsOf(count, count === pending) };
   }

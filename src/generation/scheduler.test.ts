@@ -58,6 +58,20 @@ describe('Scheduler', () => {
     expect(shapes(engine).slice(from, from + 7)).toEqual([[8], [1], [8], [1], [8], [1], [8]]);
   });
 
+  it('gives a prompt its longer first run only where nobody waits for a token meanwhile', async () => {
+    const { scheduler, engine } = setUp({ limits: { prefillChunkTokens: 8, firstChunkTokens: 24 } });
+    const prompt = Array.from({ length: 32 }, (_, index) => index);
+    await answerOf(scheduler, { sequence: scheduler.createSequence(), prompt, maxNewTokens: 1 });
+    expect(shapes(engine)).toEqual([[24], [8]]);
+    const first = ask(scheduler, { sequence: scheduler.createSequence(), prompt: [1, 2], maxNewTokens: 20 });
+    await first.next();
+    await first.next();
+    const second = answerOf(scheduler, { sequence: scheduler.createSequence(), prompt, maxNewTokens: 1 });
+    await Promise.all([collect(first), second]);
+    const from = shapes(engine).findIndex(([tokens], index) => index > 1 && tokens === 8);
+    expect(shapes(engine).slice(from, from + 7)).toEqual([[8], [1], [8], [1], [8], [1], [8]]);
+  });
+
   it('takes turns where more decode than fit in a batch', async () => {
     const leads: number[] = [];
     const { scheduler, engine } = setUp({

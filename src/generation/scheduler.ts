@@ -153,7 +153,8 @@ export class Scheduler implements AsyncDisposable, SequenceOwner {
 
   private async forward(batch: readonly Run[]): Promise<void> {
     try {
-      const steps = batch.map((run) => run.nextStep(this.engine.limits));
+      const othersDecode = [...this.active].some((run) => run.decodes && !batch.includes(run));
+      const steps = batch.map((run) => run.nextStep(this.engine.limits, othersDecode));
       const results = await this.engine.forward(steps, this.abortInHand.signal);
       for (const [index, run] of batch.entries()) await this.deliver(run, results[index]); // before any other forward
     } catch (error) {

@@ -224,7 +224,10 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
     'failRun',
     'failuresLoseSlots',
   ]);
-  refuseUnknownKeys('createFakeEngine limits', options.limits ?? {}, Object.keys(DEFAULT_LIMITS));
+  refuseUnknownKeys('createFakeEngine limits', options.limits ?? {}, [
+    ...Object.keys(DEFAULT_LIMITS),
+    'firstChunkTokens',
+  ]);
   const maxVocabularySize = 2 ** 24; // a row of logits stays at 64 MiB
   checkNumber('createFakeEngine', 'vocabularySize', options.vocabularySize ?? 64, {
     min: 2,
