@@ -3,7 +3,7 @@
  * device (Debian's `chromium`) the tokens that the CPU computes. ONNX Runtime finds GPUs under /sys/class/drm; where
  * there is none, the test shows its process one there, in a mount namespace of its own.
  */
-import { spawnSync } from 'node:child_process';
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -40,7 +40,7 @@ describe.skipIf(!canRun)(
     }
 
     /** In a process of its own, to which the folder is /sys/class. */
-    function node(...args: readonly string[]): { readonly stdout: string; readonly stderr: string } {
+    function node(...args: readonly string[]): SpawnSyncReturns<string> {
       return spawnSync(
         'unshare',
         [
@@ -59,7 +59,7 @@ describe.skipIf(!canRun)(
       );
     }
 
-    const aipc = (...args: readonly string[]): { readonly stdout: string; readonly stderr: string } =>
+    const aipc = (...args: readonly string[]): SpawnSyncReturns<string> =>
       node(path.join('dist', 'src', 'cli', 'main.js'), ...args);
 
     /** Eight greedy tokens. */
@@ -78,8 +78,8 @@ describe.skipIf(!canRun)(
         }
         console.log(JSON.stringify({ info: engine.info, tokens }));
         await engine[Symbol.asyncDispose]();`;
-      const { stdout, stderr } = node('--input-type=module', '-e', script);
-      expect(stdout, stderr).not.toBe('');
+      const { stdout, stderr, status } = node('--input-type=module', '-e', script);
+      expect([status, stdout], stderr).toEqual([0, expect.stringContaining('tokens')]);
       return JSON.parse(stdout) as Run;
     }
 

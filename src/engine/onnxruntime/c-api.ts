@@ -96,6 +96,7 @@ interface StatusFunctions {
   ): void;
   SessionOptionsSetLoadCancellationFlag(options: Pointer, cancel: boolean): void;
   RegisterExecutionProviderLibrary(env: Pointer, registrationName: string, path: string): void;
+  UnregisterExecutionProviderLibrary(env: Pointer, registrationName: string): void;
   GetEpDevices(env: Pointer, out: PointerOut, count: SizeOut): void;
   SessionOptionsAppendExecutionProvider_V2(
     options: Pointer,
@@ -202,6 +203,7 @@ const STATUS_FUNCTIONS: Readonly<Record<keyof StatusFunctions, Declaration>> = {
   SessionOptionsAppendExecutionProvider: [216, POINTER, 'str', TEXTS, TEXTS, 'size_t'],
   SessionOptionsSetLoadCancellationFlag: [293, POINTER, 'bool'],
   RegisterExecutionProviderLibrary: [301, POINTER, 'str', PATH],
+  UnregisterExecutionProviderLibrary: [302, POINTER, 'str'],
   GetEpDevices: [303, POINTER, OUT_POINTER, OUT_SIZE],
   SessionOptionsAppendExecutionProvider_V2: [304, POINTER, POINTER, POINTER, 'size_t', TEXTS, TEXTS, 'size_t'],
 };

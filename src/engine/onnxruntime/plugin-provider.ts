@@ -93,10 +93,19 @@ async function register(api: OrtApi, name: string, file: string): Promise<Regist
         { cause, details: { provider: name, file } },
       );
     }
+    unregisterAtExit(api, name);
     return { library: file, devices: listEpDevices(api).filter(({ pointer }) => !before.has(pointer)) };
   });
   turn = mine.catch(() => undefined);
   return mine;
+}
+
+/**
+ * A plug-in that is still registered when the system takes the process down may crash it (WebGPU's does), and the exit code
+ * with it.
+ */
+function unregisterAtExit(api: OrtApi, name: string): void {
+  process.once('exit', () => api.UnregisterExecutionProviderLibrary(api.env, name));
 }
 
 /** Appends the device; the options are the provider's own. Throws DEVICE_NOT_FOUND where it does not start. */
