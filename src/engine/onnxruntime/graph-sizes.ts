@@ -61,6 +61,9 @@ const DIVISORS: readonly string[] = [
 ];
 const MAX_DIVISOR = 2 ** 24;
 
+/** Which input of GroupQueryAttention has the positions (docs/ContribOperators.md). */
+const POSITIONS_OF_ATTENTION = 9;
+
 /** Operators' domains: ONNX's own by its two names, and ONNX Runtime's. */
 const DOMAINS: readonly string[] = ['', 'ai.onnx', 'com.microsoft'];
 
@@ -151,6 +154,7 @@ class SizeCheck {
       );
     }
     this.#checkDivisors(node);
+    this.#checkPositions(node);
     const inputs = node.inputs.map((input) => (input === '' ? undefined : this.#find(known, input, node)));
     const { outputs, products, scratch } = rule(node, inputs, (output) => this.#bound.has(output));
     let elements = scratch ?? new Map<number, number>();
@@ -177,6 +181,22 @@ class SizeCheck {
         { details: { file: modelFile, operator, name, found: value, least, most: MAX_DIVISOR } },
       );
     }
+  }
+
+  /**
+   * The kernel looks positions up without comparing how many there are, in threads of which an error ends the process
+   * (ONNX Runtime 1.30): they may be those that aipc gives alone.
+   */
+  #checkPositions({ operator, inputs }: GraphNode): void {
+    const found = operator === 'GroupQueryAttention' ? inputs[POSITIONS_OF_ATTENTION] : undefined;
+    const { modelFile, positionIds } = this.#config;
+    if (found === undefined || found === '' || found === positionIds) return;
+    throw new ModelFormatError(
+      'FILE_MALFORMED',
+      `${modelFile}: a node ${operator} takes its positions from '${found.slice(0, 80)}'; they can be ` +
+        `'${positionIds}' or be left out. This is not a sound ONNX file: download or export it anew.`,
+      { details: { file: modelFile, operator, found: found.slice(0, 200), allowed: positionIds } },
+    );
   }
 
   /** One of the branches runs; both are counted. */
