@@ -91,6 +91,9 @@ function invalid(problem: string, found: unknown): OptionError {
   return new OptionError('OPTION_INVALID', `bench: ${problem}`, { details: { found } });
 }
 
+/** Devices that are short for a GPU with that provider, and the providers themselves. */
+const SHORT_DEVICES: readonly string[] = ['dml', 'webgpu', 'cuda'];
+
 /** The options of loading as far as they are this cell's business. */
 export function loadingFor(cell: CellRequest, options: LoadingOptions): LoadingOptions {
   const { device, provider } = cell;
@@ -101,10 +104,10 @@ export function loadingFor(cell: CellRequest, options: LoadingOptions): LoadingO
   const names = Object.keys(epLibraries ?? {});
   const isPlugin = names.some((name) => name.toLowerCase() === provider);
   const isWebgpu = provider === 'webgpu' || device === 'webgpu';
-  const isShort = ['dml', 'webgpu', 'cuda'].includes(device);
+  const isShort = SHORT_DEVICES.includes(device);
   const mayBePlugin = isPlugin || (provider === 'auto' && !isShort);
-  const hasOptions = isPlugin || isShort || ['dml', 'webgpu', 'cuda'].includes(provider);
-  const own: LoadingOptions = {
+  const hasOptions = isPlugin || isShort || SHORT_DEVICES.includes(provider);
+  return {
     ...defined({ contextTokens, threads, ovConfig, revision }),
     ...(ovConfig === undefined ? defined({ sessionOptions }) : {}),
     ...(isWebgpu ? defined({ activations }) : {}),
@@ -112,7 +115,6 @@ export function loadingFor(cell: CellRequest, options: LoadingOptions): LoadingO
     ...(mayBePlugin ? defined({ epLibraries }) : {}),
     ...(isNpu && !isPlugin ? defined({ maxPromptTokens, minResponseTokens, allowUnsupported }) : {}),
   };
-  return own;
 }
 
 function defined(values: LoadingOptionsOrUndefined): LoadingOptions {

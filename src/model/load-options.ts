@@ -66,32 +66,6 @@ export interface LoadModelOptions {
   readonly signal?: AbortSignal;
 }
 
-export const LOAD_MODEL_KEYS = [
-  'device',
-  'provider',
-  'epLibraries',
-  'weightFormat',
-  'activations',
-  'contextTokens',
-  'threads',
-  'maxSlots',
-  'providerOptions',
-  'sessionOptions',
-  'ovConfig',
-  'maxPromptTokens',
-  'minResponseTokens',
-  'allowUnsupported',
-  'publish',
-  'prefer',
-  'promptTokens',
-  'onDeviceChoice',
-  'onWarning',
-  'revision',
-  'download',
-  'onProgress',
-  'signal',
-] as const satisfies readonly (keyof LoadModelOptions)[];
-
 /**
  * Those that say how a model is loaded once it is known which and where: plain values, which the command line, benchModel() and
  * pullModel() take as loadModel() does.
@@ -111,3 +85,19 @@ export const LOADING_KEYS = [
 ] as const satisfies readonly (keyof LoadModelOptions)[];
 
 export type LoadingOptions = Pick<LoadModelOptions, (typeof LOADING_KEYS)[number]>;
+
+export const LOAD_MODEL_KEYS = [
+  ...LOADING_KEYS,
+  'device',
+  'provider',
+  'weightFormat',
+  'maxSlots',
+  'publish',
+  'prefer',
+  'promptTokens',
+  'onDeviceChoice',
+  'onWarning',
+  'download',
+  'onProgress',
+  'signal',
+] as const satisfies readonly (keyof LoadModelOptions)[];

@@ -1,7 +1,7 @@
 /** pullModel(): all that the first answer would have to wait for, done now: downloaded, converted, compiled. */
 import { checkChoice, refuseUnknownKeys } from '../options.js';
 import { resolveDevice } from './choose-device.js';
-import { offersNone, type PluginQuery } from '../engine/onnxruntime/plugin-provider.js';
+import { findOffered, offersNone, type PluginQuery } from '../engine/onnxruntime/plugin-provider.js';
 import { askPlugins } from '../machine/ask-runtimes.js';
 import { requirePlugins } from '../machine/plugin-libraries.js';
 import { LOADING_KEYS, type LoadingOptions, type LoadModelOptions } from './load-options.js';
@@ -91,6 +91,5 @@ async function requirePluginDevice(plugin: PluginQuery, signal: AbortSignal | un
   const asked = await askPlugins([plugin], signal);
   requirePlugins(asked);
   const offered = asked.flatMap(({ answer }) => answer.devices);
-  const ofKind = offered.filter(({ kind }) => plugin.kind === undefined || kind === plugin.kind);
-  if (ofKind[plugin.index ?? 0] === undefined) throw offersNone(plugin, offered);
+  if (findOffered(plugin, offered) === undefined) throw offersNone(plugin, offered);
 }

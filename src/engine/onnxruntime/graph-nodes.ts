@@ -7,6 +7,7 @@ import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { openRegularFile, unreadable } from '../../file-system.js';
 import { resolveInside } from '../model-json.js';
+import { readEntry } from './outline-tensor.js';
 import { ProtoReader, type Field } from './proto-reader.js';
 
 /** Constants of at most so many whole numbers are read: a shape, bounds, axes. */
@@ -183,14 +184,4 @@ async function readExternal(reader: ProtoReader, location: string, offset: numbe
   const buffer = Buffer.alloc(length);
   const { bytesRead } = await handle.read(buffer, 0, length, offset);
   return buffer.subarray(0, bytesRead);
-}
-
-async function readEntry(reader: ProtoReader, entry: Field, into: Map<string, string>): Promise<void> {
-  let key = '';
-  let value = '';
-  for await (const part of reader.fields(entry.start, entry.end)) {
-    if (part.number === 1) key = await reader.text(part);
-    else if (part.number === 2) value = await reader.text(part);
-  }
-  into.set(key, value);
 }

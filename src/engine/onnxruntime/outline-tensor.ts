@@ -74,7 +74,7 @@ export async function readTensor(reader: ProtoReader, tensor: Field): Promise<Ou
 }
 
 /** A StringStringEntryProto of external_data. */
-async function readEntry(reader: ProtoReader, entry: Field, into: Map<string, string>): Promise<void> {
+export async function readEntry(reader: ProtoReader, entry: Field, into: Map<string, string>): Promise<void> {
   let key = '';
   let value = '';
   for await (const part of reader.fields(entry.start, entry.end)) {

@@ -41,12 +41,20 @@ const registrations = new WeakMap<OrtApi, Map<string, Promise<Registration>>>();
  * Throws RUNTIME_LIBRARY_NOT_FOUND (no such file), RUNTIME_INCOMPATIBLE (no plug-in, or one that does not load),
  * DEVICE_NOT_FOUND (it offers no such device here), OPTION_INVALID (the name stands for another library already).
  */
-export async function openPlugin(api: OrtApi, { name, library, kind, index = 0 }: PluginQuery): Promise<Plugin> {
+export async function openPlugin(api: OrtApi, query: PluginQuery): Promise<Plugin> {
+  const { name, library } = query;
   const devices = await pluginDevices(api, name, library);
-  const ofKind = devices.filter((offered) => canCompute(offered) && (kind === undefined || offered.kind === kind));
-  const device = ofKind[index];
-  if (device === undefined) throw offersNone({ name, library, kind, index }, devices, listEpDevices(api));
+  const device = findOffered(query, devices);
+  if (device === undefined) throw offersNone(query, devices, listEpDevices(api));
   return { name, device, profile: profileOf(device) };
+}
+
+/** The device that is asked for among those that the plug-in offers, virtual ones left out. */
+export function findOffered<Device extends EpDevice>(
+  { kind, index = 0 }: PluginQuery,
+  offered: readonly Device[],
+): Device | undefined {
+  return offered.filter((device) => canCompute(device) && (kind === undefined || device.kind === kind))[index];
 }
 
 /** The devices that a plug-in offers here; registers it first. Throws as openPlugin() does, but not for having none. */
