@@ -5,9 +5,19 @@
  */
 import { EngineError, OptionError, ResourceError, UsageError } from '../errors.js';
 import { checkNumber, refuseUnknownKeys } from '../options.js';
-import type { Engine, EngineInfo, EngineLimits, Slot, SlotState, Step, StepLogits, Transfers } from './engine.js';
+import {
+  ropeRegime,
+  type Engine,
+  type EngineInfo,
+  type EngineLimits,
+  type Slot,
+  type SlotState,
+  type Step,
+  type StepLogits,
+  type Transfers,
+} from './engine.js';
 import { requireMemory } from './memory.js';
-import { planRuns, ropeRegime, type PlannedStep } from './run-plan.js';
+import { planRuns, type PlannedStep } from './run-plan.js';
 
 /** The runtime's side of a slot: where the keys and values of one sequence are. */
 export interface SlotCache {

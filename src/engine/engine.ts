@@ -35,8 +35,8 @@ export interface EngineLimits {
   readonly maxAppendTokens: number;
   /** The engine splits longer steps into native runs of at most this many tokens. */
   readonly prefillChunkTokens: number;
-  /** The same for the run that starts on an empty slot, where that may be longer. Default: prefillChunkTokens. */
-  readonly firstChunkTokens?: number;
+  /** The same for the run that starts on an empty slot, where that may be longer. */
+  readonly firstChunkTokens: number;
   /** exact: dropped tokens are gone; masked: they stay occupied; none: only reset() is possible. */
   readonly rewind: 'exact' | 'masked' | 'none';
   /** Rows of logits a step can ask for. */
@@ -45,6 +45,11 @@ export interface EngineLimits {
   readonly ropeBoundaries: readonly number[];
   /** Whether an abort interrupts a native run or waits for its end. */
   readonly abort: 'inside-run' | 'between-runs';
+}
+
+/** Which of the rope regimes serves a sequence of `length` tokens: boundary b is crossed by token b + 1. */
+export function ropeRegime({ ropeBoundaries }: Pick<EngineLimits, 'ropeBoundaries'>, length: number): number {
+  return ropeBoundaries.filter((boundary) => length > boundary).length;
 }
 
 export type SlotState = 'ready' | 'running' | 'lost' | 'disposed';

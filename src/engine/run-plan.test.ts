@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { planRuns, ropeRegime } from './run-plan.js';
+import { ropeRegime } from './engine.js';
+import { planRuns } from './run-plan.js';
 
-const limits = { ropeBoundaries: [100], maxBatch: 2, prefillChunkTokens: 4 };
+const limits = { ropeBoundaries: [100], maxBatch: 2, prefillChunkTokens: 4, firstChunkTokens: 4 };
 const step = (length: number, count: number, logitsRows = 0, finalLength = length + count) => ({
   slot: { length },
   tokens: new Int32Array(count),
@@ -55,6 +56,7 @@ describe('planRuns', () => {
 
 describe('ropeRegime', () => {
   it('changes with the token behind the boundary', () => {
-    expect([99, 100, 101].map((length) => ropeRegime(limits, length))).toEqual([0, 0, 1]);
+    const ropeBoundaries = [8, 16];
+    expect([1, 8, 9, 16, 17].map((length) => ropeRegime({ ropeBoundaries }, length))).toEqual([0, 0, 1, 1, 2]);
   });
 });

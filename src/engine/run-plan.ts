@@ -3,7 +3,7 @@
  * regime. Pure arithmetic over lengths and limits; it runs nothing.
  */
 import { OptionError } from '../errors.js';
-import type { EngineLimits, Slot } from './engine.js';
+import { ropeRegime, type EngineLimits, type Slot } from './engine.js';
 
 export interface PlannedStep<S extends Pick<Slot, 'length'>> {
   readonly slot: S;
@@ -20,11 +20,6 @@ export interface RunPart {
   readonly to: number;
   readonly firstLogitsRow: number;
   readonly logitsRows: number;
-}
-
-/** Which of the rope regimes serves a sequence of `length` tokens: boundary b is crossed by token b + 1. */
-export function ropeRegime(limits: Pick<EngineLimits, 'ropeBoundaries'>, length: number): number {
-  return limits.ropeBoundaries.filter((boundary) => length > boundary).length;
 }
 
 /** The lengths that the regime of `length` serves, both ends included. */
@@ -54,11 +49,6 @@ export function requireRegimeOfRun(
   );
 }
 
-/** Most tokens of a native run on an empty slot. */
-export function firstChunkTokens(limits: Pick<EngineLimits, 'prefillChunkTokens' | 'firstChunkTokens'>): number {
-  return limits.firstChunkTokens ?? limits.prefillChunkTokens;
-}
-
 /**
  * Each run is a list of parts: one part of any length, or several of one token each (batched decode).
  * The first tokens of an empty slot never go into a batch.
@@ -83,7 +73,7 @@ export function planRuns(
       continue;
     }
     const firstWanted = count - step.logitsRows;
-    const firstChunk = step.slot.length === 0 ? firstChunkTokens(limits) : limits.prefillChunkTokens;
+    const firstChunk = step.slot.length === 0 ? limits.firstChunkTokens : limits.prefillChunkTokens;
     for (let from = 0; from < count; from += from === 0 ? firstChunk : limits.prefillChunkTokens) {
       const to = Math.min(from + (from === 0 ? firstChunk : limits.prefillChunkTokens), count);
       const firstLogitsRow = Math.max(0, from - firstWanted);

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createFakeEngine, fakeLogits, type FakeEngineOptions } from '../engine/fake/fake-engine.js';
-import type { Engine } from '../engine/engine.js';
-import { ropeRegime } from './prefix.js';
+import { ropeRegime, type Engine } from '../engine/engine.js';
 import { Scheduler } from './scheduler.js';
 import { answerOf, ask, collect, decodeAll, naiveAnswer, type Wish } from './testing/requests.js';
 

@@ -4,8 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { createFakeEngine, fakeLogits, type FakeEngineOptions } from '../engine/fake/fake-engine.js';
-import type { EngineLimits } from '../engine/engine.js';
-import { ropeRegime } from './prefix.js';
+import { ropeRegime, type EngineLimits } from '../engine/engine.js';
 import { Scheduler } from './scheduler.js';
 import type { Sequence } from './sequence.js';
 import { ask, decodeAll, naiveAnswer, seededRandom } from './testing/requests.js';

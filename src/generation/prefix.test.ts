@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createFakeEngine } from '../engine/fake/fake-engine.js';
 import type { EngineLimits } from '../engine/engine.js';
-import { commonPrefixLength, reusableTokens, ropeRegime, stepTokens } from './prefix.js';
+import { commonPrefixLength, reusableTokens, stepTokens } from './prefix.js';
 import { Scheduler } from './scheduler.js';
 import { answerOf } from './testing/requests.js';
 
@@ -17,13 +17,6 @@ describe('commonPrefixLength', () => {
   });
 });
 
-describe('ropeRegime', () => {
-  it('changes with the first token beyond a boundary', () => {
-    const limits = limitsOf({ ropeBoundaries: [8, 16] });
-    expect([1, 8, 9, 16, 17].map((length) => ropeRegime(limits, length))).toEqual([0, 0, 1, 1, 2]);
-  });
-});
-
 describe('stepTokens', () => {
   it('cuts prompts and what is appended into chunks', () => {
     const limits = limitsOf({ prefillChunkTokens: 16 });
@@ -33,7 +26,7 @@ describe('stepTokens', () => {
   });
 
   it('begins with a longer run where the engine takes one on an empty slot', () => {
-    const limits = { ...limitsOf({ prefillChunkTokens: 16 }), firstChunkTokens: 30 };
+    const limits = limitsOf({ prefillChunkTokens: 16, firstChunkTokens: 30 });
     expect(stepTokens(limits, 0, 40)).toBe(30);
     expect(stepTokens(limits, 30, 20)).toBe(16);
   });

@@ -2,7 +2,7 @@
  * What a slot's KV cache is still good for: how much of it a new prompt can reuse, when it must be computed
  * anew, and how many tokens the next step may append. It runs nothing but Slot.rewind() and Slot.reset().
  */
-import type { EngineLimits, Slot } from '../engine/engine.js';
+import { ropeRegime, type EngineLimits, type Slot } from '../engine/engine.js';
 import { UsageError } from '../errors.js';
 import type { Sequence } from './sequence.js';
 
@@ -31,23 +31,13 @@ export function commonPrefixLength(a: Int32Array, b: Int32Array): number {
   return length;
 }
 
-/** The number of boundaries that a sequence of this length has crossed: 4096 tokens are before the boundary 4096. */
-export function ropeRegime(limits: EngineLimits, lengthTokens: number): number {
-  return limits.ropeBoundaries.filter((boundary) => lengthTokens > boundary).length;
-}
-
-/** Most tokens of a native run on an empty slot. */
-function longestFirstRun(limits: EngineLimits): number {
-  return limits.firstChunkTokens ?? limits.prefillChunkTokens;
-}
-
 /** Tokens of the next step, over `cached` tokens with `pending` ones to come; `maxStepTokens` is the caller's own limit. */
 export function stepTokens(limits: EngineLimits, cached: number, pending: number, maxStepTokens = Infinity): number {
   if (cached > 0) return Math.min(pending, limits.maxAppendTokens, limits.prefillChunkTokens, maxStepTokens);
   // Prompts go in by chunks, so that other sequences can run in between; but where appending is restricted, only
   // the first step can carry many tokens, and it carries all that it may.
   const appendable = limits.maxAppendTokens >= limits.prefillChunkTokens;
-  const wanted = Math.min(maxStepTokens, appendable ? longestFirstRun(limits) : Infinity);
+  const wanted = Math.min(maxStepTokens, appendable ? limits.firstChunkTokens : Infinity);
   return Math.min(pending, limits.maxPromptTokens, Math.max(wanted, limits.minFirstTokens));
 }
 
@@ -55,7 +45,7 @@ export function stepTokens(limits: EngineLimits, cached: number, pending: number
 function cost(limits: EngineLimits, cached: number, total: number): number {
   const first = cached === 0 ? Math.min(total, limits.maxPromptTokens) : 0;
   const appended = total - cached - first;
-  const afterFirstRun = Math.max(0, first - longestFirstRun(limits));
+  const afterFirstRun = Math.max(0, first - limits.firstChunkTokens);
   const runs =
     Math.min(first, 1) +
     Math.ceil(afterFirstRun / limits.prefillChunkTokens) +

@@ -62,7 +62,7 @@ export class Run {
     const { history } = this.sequence;
     const slot = slotOf(this.sequence);
     const pending = pendingTokens(this.sequence);
-    const { firstChunkTokens, ...inShortRuns } = limits;
+    const inShortRuns = { ...limits, firstChunkTokens: limits.prefillChunkTokens };
     const count = stepTokens(othersDecode ? inShortRuns : limits, slot.length, pending, this.task.maxStepTokens);
     const tokens = history.view(slot.length, slot.length + count);
     return { slot, tokens, finalLength: history.length, logits: this.rowsOf(count, count === pending) };

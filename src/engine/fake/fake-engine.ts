@@ -5,8 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkNumber, refuseUnknownKeys } from '../../options.js';
 import { createEngine, type EngineBackend, type RunSequence, type SlotCache } from '../engine-core.js';
-import type { Engine, EngineInfo, EngineLimits } from '../engine.js';
-import { ropeRegime } from '../run-plan.js';
+import { ropeRegime, type Engine, type EngineInfo, type EngineLimits } from '../engine.js';
 
 /** A native run as the fake engine saw it. */
 export interface FakeRun {
@@ -24,7 +23,7 @@ export interface FakeEngineOptions {
   readonly vocabularySize?: number;
   /**
    * Overrides single limits. Defaults: a context of 256 tokens (prompts and appended steps may fill it), 4 slots,
-   * batches of 4, prefill chunks of 16, exact rewind, any logits, no rope boundary, aborts inside a run.
+   * batches of 4, prefill chunks of 16 (the first one too), exact rewind, any logits, no rope boundary, aborts inside a run.
    */
   readonly limits?: Partial<EngineLimits>;
   /** The token that shall have the highest logit after `history` (by FAVOURITE_LOGIT), e.g. a scripted answer. */
@@ -52,6 +51,7 @@ const DEFAULT_LIMITS: EngineLimits = {
   maxPromptTokens: 256,
   maxAppendTokens: 256,
   prefillChunkTokens: 16,
+  firstChunkTokens: 16,
   rewind: 'exact',
   logits: 'any',
   ropeBoundaries: [],
@@ -141,9 +141,9 @@ class FakeBackend implements EngineBackend<FakeCache> {
 
   constructor(options: FakeEngineOptions) {
     this.#options = options;
-    const { contextTokens = DEFAULT_LIMITS.contextTokens } = options.limits ?? {};
-    const whole = { contextTokens, maxPromptTokens: contextTokens, maxAppendTokens: contextTokens };
-    this.limits = { ...DEFAULT_LIMITS, ...whole, ...options.limits };
+    const { contextTokens, prefillChunkTokens } = { ...DEFAULT_LIMITS, ...options.limits };
+    const whole = { maxPromptTokens: contextTokens, maxAppendTokens: contextTokens };
+    this.limits = { ...DEFAULT_LIMITS, ...whole, firstChunkTokens: prefillChunkTokens, ...options.limits };
     this.info = {
       provider: 'fake',
       runtimeVersion: '1',
@@ -224,10 +224,7 @@ export function createFakeEngine(options: FakeEngineOptions = {}): FakeEngine {
     'failRun',
     'failuresLoseSlots',
   ]);
-  refuseUnknownKeys('createFakeEngine limits', options.limits ?? {}, [
-    ...Object.keys(DEFAULT_LIMITS),
-    'firstChunkTokens',
-  ]);
+  refuseUnknownKeys('createFakeEngine limits', options.limits ?? {}, Object.keys(DEFAULT_LIMITS));
   const maxVocabularySize = 2 ** 24; // a row of logits stays at 64 MiB
   checkNumber('createFakeEngine', 'vocabularySize', options.vocabularySize ?? 64, {
     min: 2,

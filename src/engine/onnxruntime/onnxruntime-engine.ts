@@ -256,8 +256,8 @@ function kernelSwitch(config: GenaiConfig, { name }: ProviderProfile): RopeSwitc
 function plainLimits(limits: EngineLimits, configured: readonly number[]): EngineLimits {
   if (limits.ropeBoundaries.length > 0) return { ...limits, maxBatch: 1 };
   const ropeBoundaries = configured.filter((boundary) => boundary < limits.contextTokens);
-  const prefillChunkTokens = ropeBoundaries.length > 0 ? limits.contextTokens : limits.prefillChunkTokens;
-  return { ...limits, maxBatch: 1, ropeBoundaries, prefillChunkTokens };
+  const chunkTokens = ropeBoundaries.length > 0 ? limits.contextTokens : limits.prefillChunkTokens;
+  return { ...limits, maxBatch: 1, ropeBoundaries, prefillChunkTokens: chunkTokens, firstChunkTokens: chunkTokens };
 }
 
 /** A graph that copies its cache at every run would copy it from and to a device, too. */
@@ -374,7 +374,8 @@ function limitsOf(
   const isByRun = switches && isRegimeByRun(outline, ropeSwitch);
   const isWhole = profile.prefill === 'whole' || isByRun;
   const isSoftware = describeDevice(profile, device.index).emulated;
-  const chunkTokens = isSoftware ? Math.min(prefillChunkTokens, SOFTWARE_PREFILL_TOKENS) : prefillChunkTokens;
+  const partTokens = isSoftware ? Math.min(prefillChunkTokens, SOFTWARE_PREFILL_TOKENS) : prefillChunkTokens;
+  const chunkTokens = isWhole ? contextTokens : partTokens;
   return {
     contextTokens,
     maxSlots,
@@ -382,7 +383,8 @@ function limitsOf(
     minFirstTokens: 1,
     maxPromptTokens: contextTokens,
     maxAppendTokens: profile.maxAppendTokens === 'context' ? contextTokens : profile.maxAppendTokens,
-    prefillChunkTokens: isWhole ? contextTokens : chunkTokens,
+    prefillChunkTokens: chunkTokens,
+    firstChunkTokens: chunkTokens,
     rewind: 'exact',
     logits: io.logitsRows === 'last' ? 'last' : 'any',
     ropeBoundaries: switches ? [ropeSwitch.boundaryTokens] : [],

@@ -58,6 +58,7 @@ function commonPrefix(a: BigInt64Array, b: BigInt64Array): number {
 
 /** What the core may ask of a model compiled by this plan. */
 export function npuwLimits(plan: NpuwPlan): EngineLimits {
+  const chunkTokens = Math.min(plan.chunkTokens, plan.contextTokens);
   return {
     contextTokens: plan.contextTokens,
     maxSlots: 1, // the KV cache belongs to the compiled model
@@ -65,7 +66,8 @@ export function npuwLimits(plan: NpuwPlan): EngineLimits {
     minFirstTokens: 1,
     maxPromptTokens: Math.min(plan.maxPromptTokens, plan.contextTokens),
     maxAppendTokens: plan.contextTokens,
-    prefillChunkTokens: Math.min(plan.chunkTokens, plan.contextTokens),
+    prefillChunkTokens: chunkTokens,
+    firstChunkTokens: chunkTokens,
     rewind: 'exact',
     logits: 'last',
     ropeBoundaries: [],

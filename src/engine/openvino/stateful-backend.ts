@@ -14,11 +14,11 @@
  */
 import { EngineError } from '../../errors.js';
 import type { EngineBackend, RunSequence, SlotCache } from '../engine-core.js';
-import type { EngineInfo, EngineLimits } from '../engine.js';
+import { ropeRegime, type EngineInfo, type EngineLimits } from '../engine.js';
 import { requireMemory } from '../memory.js';
 import { returnFreedMemory } from '../native-library.js';
 import { isSameRow, mendingRun, type RunShape } from './graph-mending.js';
-import { firstChunkTokens, requireRegimeOfRun, ropeRegime, ropeRegimeRange } from '../run-plan.js';
+import { requireRegimeOfRun, ropeRegimeRange } from '../run-plan.js';
 import type { OvApi, Pointer } from './c-api.js';
 import { INPUT, OUTPUT_LOGITS, type DecoderInputs } from './decoder-inputs.js';
 import { InferRequest } from './infer-request.js';
@@ -206,7 +206,7 @@ export class StatefulBackend implements EngineBackend<RequestCache> {
     this.#parts = parts;
     this.info = parts.info;
     this.limits = parts.limits;
-    const mostTokens = Math.max(this.limits.prefillChunkTokens, firstChunkTokens(this.limits)) + 1;
+    const mostTokens = Math.max(this.limits.prefillChunkTokens, this.limits.firstChunkTokens) + 1;
     this.#tokens = integers(mostTokens);
     this.#positions = integers(mostTokens);
   }
