@@ -6,40 +6,12 @@
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { openRegularFile, unreadable } from '../../file-system.js';
+import { MAX_READ_VALUES, type Graph, type GraphNode, type GraphTensor } from '../graph-size/graph.js';
 import { resolveInside } from '../model-json.js';
 import { readEntry } from './outline-tensor.js';
 import { ProtoReader, type Field } from './proto-reader.js';
 
-/** Constants of at most so many whole numbers are read: a shape, bounds, axes. */
-export const MAX_READ_VALUES = 64;
 const MAX_DIMENSIONS = 8;
-
-export interface GraphTensor {
-  readonly dims: readonly number[];
-  /** Its numbers, where they are whole and few. */
-  readonly integers: readonly number[] | undefined;
-}
-
-export interface GraphNode {
-  readonly operator: string;
-  readonly domain: string;
-  /** '' for an optional one that is left out. */
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  /** Attributes that are a whole number or several. */
-  readonly integers: ReadonlyMap<string, readonly number[]>;
-  /** Names of the attributes that are numbers with a fraction, and of lists of them how many there are. */
-  readonly floats: ReadonlyMap<string, number>;
-  readonly tensors: ReadonlyMap<string, GraphTensor>;
-  readonly graphs: readonly Graph[];
-}
-
-export interface Graph {
-  readonly nodes: readonly GraphNode[];
-  readonly initialisers: ReadonlyMap<string, GraphTensor>;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-}
 
 /** Reads the graph of `modelFile`, whose outline has been read: external files are there and complete. Throws FILE_*. */
 export async function readGraph(modelFile: string): Promise<Graph> {

@@ -4,7 +4,7 @@
  * onnxruntime/docs/ContribOperators.md.
  */
 import { extentOf, type Extent, type Sizes } from './extent.js';
-import type { GraphNode } from './graph-nodes.js';
+import type { GraphNode } from './graph.js';
 import {
   add,
   divide,
