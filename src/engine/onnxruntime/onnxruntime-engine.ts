@@ -4,11 +4,13 @@
  * onnxruntime-genai's model builder, aipc's exporter, Microsoft, optimum or onnx-community made. It converts and
  * downloads nothing.
  */
+import path from 'node:path';
 import { EngineError, OptionError, UnsupportedError } from '../../errors.js';
 import { checkChoice, checkNumber, refuseUnknownKeys } from '../../options.js';
 import { defaultContextTokens } from '../default-context.js';
 import { createEngine } from '../engine-core.js';
 import type { Engine, EngineInfo, EngineLimits } from '../engine.js';
+import { MappedByLoad } from '../mapped-files.js';
 import { requireMemory } from '../memory.js';
 import { appendProvider, type ProviderDevice } from './append-provider.js';
 import { ELEMENT_TYPE, loadOrtApi, type OrtApi, type Pointer } from './c-api.js';
@@ -200,6 +202,7 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   await checkGraphSizes(config, weightBytesOf(outline));
   const api = await loadOrtApi();
   onProgress?.({ phase: 'load', modelBytes: outline.fileBytes });
+  using mapped = new MappedByLoad();
   const session = await openSession(
     api,
     config.modelFile,
@@ -208,6 +211,7 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
     signal,
   );
   try {
+    await mapped.returnPages(path.dirname(config.modelFile));
     const io = readDecoderIo(api, session, config);
     const { memoryName } = resolved.profile;
     const limits = limitsOf(io, resolved, outline, ropeSwitch);
