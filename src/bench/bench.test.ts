@@ -63,10 +63,10 @@ describe('benchModel', () => {
 
   it('calls an emulated device so, and says what computes', () => {
     const cell = only();
-    const on = (requested: string, device: string): string =>
-      labelOf({ ...cell, execution: { ...cell.execution, requested, device, emulated: true } });
-    expect(on('npu', 'cpu')).toBe('npu emulated on cpu, ONNX Runtime, int4');
-    expect(on('gpu', 'gpu')).toBe('gpu emulated in software, ONNX Runtime, int4');
+    const on = (device: string, provider: string): string =>
+      labelOf({ ...cell, execution: { ...cell.execution, requested: 'auto', device, provider, emulated: true } });
+    expect(on('cpu', 'openvino')).toBe('npu emulated on cpu, ONNX Runtime, int4');
+    expect(on('gpu', 'webgpu')).toBe('gpu emulated in software, ONNX Runtime webgpu, int4');
   });
 
   it('has the reason in the place of a cell that cannot be measured', () => {

@@ -1,6 +1,6 @@
 /** What a benchmark found: the types of its JSON. It measures and reads nothing. */
 import type { MeanLoad } from '../load/load-meter.js';
-import { whereEmulated, type Execution } from '../model/result.js';
+import { deviceInWords, type Execution } from '../model/result.js';
 import type { Percentiles, Summary } from './statistics.js';
 
 /** Bumped when a field changes its meaning. */
@@ -78,8 +78,7 @@ export interface MeasuredCell extends CellRequest {
 export function labelOf(cell: BenchCell): string {
   if (cell.status === 'failed') return [cell.device, cell.provider, cell.weightFormat].filter(Boolean).join(', ');
   const { execution, usedWeightFormat } = cell;
-  const device = execution.emulated ? `${execution.requested} emulated ${whereEmulated(execution)}` : execution.device;
   const runtime = execution.runtimeVersion.replace(/ \d.*$/u, '');
   const provider = ['cpu', 'openvino'].includes(execution.provider) ? '' : ` ${execution.provider}`;
-  return `${device}, ${runtime}${provider}${usedWeightFormat === null ? '' : `, ${usedWeightFormat}`}`;
+  return `${deviceInWords(execution)}, ${runtime}${provider}${usedWeightFormat === null ? '' : `, ${usedWeightFormat}`}`;
 }

@@ -351,7 +351,7 @@ describeWithOpenvino('aipc on OpenVINO', () => {
     const flags = ['--ov-config', 'NPUW_DEVICES=CPU', '--max-new-tokens', '12', '--stats'];
     const { exitCode, stdout, stderr } = await aipc([...args, ...flags], { environment });
     expect(stderr).toMatch(/emulation: .*npu/u);
-    expect(stderr).toContain('emulating npu');
+    expect(stderr).toContain('ran on   npu emulated on cpu');
     expect(stdout).toContain('I am the small');
     expect(exitCode).toBe(0);
   });

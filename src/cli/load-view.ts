@@ -7,6 +7,7 @@ import {
   type Reading,
   type RunningModel,
 } from '../load/load-sample.js';
+import { deviceInWords } from '../model/result.js';
 import { formatTable } from './sizes.js';
 
 const BARS = '▁▂▃▄▅▆▇█';
@@ -98,7 +99,7 @@ function frequency(reading: Reading): string {
 function formatModels(models: readonly RunningModel[]): string {
   const rows = models.map((model) => [
     model.weightFormat === null ? model.modelId : `${model.modelId} ${model.weightFormat}`,
-    `${model.device}${model.emulated ? ' (emulated)' : ''}, ${model.provider}`,
+    `${deviceInWords(model)}, ${model.provider}`,
     model.state,
     model.tokensPerSecond === null ? '-' : model.tokensPerSecond.toFixed(1),
     `${model.kvCacheTokens} of ${model.contextTokens}`,

@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import { loadModel } from '../model/load-model.js';
 import type { LoadModelOptions } from '../model/load-options.js';
-import type { GenerateOptions, GenerationInput } from '../model/result.js';
+import { emulationOf, type GenerateOptions, type GenerationInput } from '../model/result.js';
 import type { Model } from '../model/model.js';
 import { PREFERENCES, type Preference } from '../devices/recommendation-rules.js';
 import { catalogue } from '../models/catalogue.js';
@@ -97,9 +97,10 @@ async function run(
   const model = await load(reference, flags, given, signal);
   try {
     if (model.notice !== null) process.stderr.write(`${model.notice}\n`);
-    if (model.execution.emulated) {
+    const emulation = emulationOf(model.execution);
+    if (emulation !== null) {
       process.stderr.write(
-        `emulation: the path of ${model.execution.requested} runs on ${model.execution.device}, ${model.execution.deviceName}\n`,
+        `emulation: the path of ${emulation.of} runs ${emulation.where}: ${model.execution.deviceName}\n`,
       );
     }
     if (given === null) {

@@ -1,15 +1,14 @@
 /** What ran where and how fast, in words, for stderr. */
 import type { MeanLoad } from '../load/load-meter.js';
-import type { GenerateResult } from '../model/result.js';
+import { deviceInWords, type GenerateResult } from '../model/result.js';
 import { formatMeanLoad } from './load-view.js';
 
 export function formatStats(result: GenerateResult, load: MeanLoad): string {
   const { execution, timings, usage, model } = result;
   const format = model.weightFormat === null ? '' : `, ${model.weightFormat}`;
-  const emulated = execution.emulated ? ` (emulating ${execution.requested})` : '';
   const lines = [
     `model    ${model.id}${format}, loaded in ${duration(timings.loadMs)}`,
-    `ran on   ${execution.device}${emulated}: ${execution.deviceName}, by ${execution.runtimeVersion}, provider ` +
+    `ran on   ${deviceInWords(execution)}: ${execution.deviceName}, by ${execution.runtimeVersion}, provider ` +
       `${execution.provider} (asked for ${execution.requested}), in ${execution.activationDtype} with a KV cache in ` +
       execution.kvDtype,
     `load     ${formatMeanLoad(load)}`,

@@ -1,7 +1,7 @@
 /** `aipc verify`: the same tokens and perplexity on a device as on the CPU, or where they first part. */
 import { Command, Option } from 'commander';
 import type { LoadModelOptions } from '../model/load-options.js';
-import { whereEmulated, type Execution } from '../model/result.js';
+import { emulationOf, type Execution } from '../model/result.js';
 import { verifyModel, type ReferenceKind, type Verification } from '../verify/verify-model.js';
 import { exitCodes } from './exit.js';
 import { addLoadingOptions, readLoadingOptions, type LoadingFlags } from './loading-options.js';
@@ -80,11 +80,11 @@ function formatVerification(verification: Verification): string {
   const { answers, perplexity, tolerances, agrees, modelId, weightFormat, device, reference, referenceKind } =
     verification;
   const format = weightFormat === null ? '' : `, ${weightFormat}`;
-  const emulation = device.emulated ? [`emulation: the path of ${device.requested} runs ${whereEmulated(device)}`] : [];
+  const emulation = emulationOf(device);
   const lines = [
     `model      ${modelId}${format}`,
     `device     ${describe(device)}`,
-    ...emulation.map((line) => `           ${line}`),
+    ...(emulation === null ? [] : [`           emulation: the path of ${emulation.of} runs ${emulation.where}`]),
     `reference  ${describe(reference)}: ${referenceKind}`,
     ...answers.map((answer, index) => `prompt ${index + 1}   ${describeAnswer(answer, tolerances.logits)}`),
     perplexity.device === null || perplexity.differencePercent === null

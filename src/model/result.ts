@@ -81,7 +81,22 @@ export type StreamPart =
   | { readonly type: 'text-delta'; readonly text: string; readonly tokenIds: readonly number[] }
   | ({ readonly type: 'finish' } & GenerateResult);
 
-/** Where an emulated device's work is done, in words: a software GPU is the device itself, and no other. */
-export function whereEmulated({ device }: Pick<Execution, 'device'>): string {
-  return device.startsWith('gpu') ? 'in software' : `on ${device}`;
+/**
+ * What an emulation stands for and where its work is done, in words; null where there is none. OpenVINO runs an NPU's path
+ * on other devices; elsewhere it is a GPU that its driver plays in software, the device itself and no other. What was
+ * asked for does not tell: it may be `auto`.
+ */
+export function emulationOf({
+  device,
+  provider,
+  emulated,
+}: Pick<Execution, 'device' | 'provider' | 'emulated'>): { readonly of: string; readonly where: string } | null {
+  if (!emulated) return null;
+  return provider === 'openvino' ? { of: 'npu', where: `on ${device}` } : { of: device, where: 'in software' };
+}
+
+/** `cpu`, `gpu.0 emulated in software`, `npu emulated on cpu`. */
+export function deviceInWords(execution: Pick<Execution, 'device' | 'provider' | 'emulated'>): string {
+  const emulation = emulationOf(execution);
+  return emulation === null ? execution.device : `${emulation.of} emulated ${emulation.where}`;
 }
