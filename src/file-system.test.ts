@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readSmallFile } from './file-system.js';
+import { readFolderFile, readSmallFile, refuseStrayLink } from './file-system.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -55,4 +55,54 @@ describe('readSmallFile', () => {
       await expect(read()).rejects.toMatchObject({ code: 'MODEL_FILE_MISSING' });
     },
   );
+});
+
+// Wine and most Windows accounts make no links.
+describe.skipIf(process.platform === 'win32')('links in a model folder (Windows makes none without rights)', () => {
+  const inFolder = (name: string): string => path.join(folder, 'model', name);
+  beforeEach(async () => {
+    await mkdir(path.join(folder, 'model'));
+    await mkdir(path.join(folder, 'blobs'));
+    await writeFile(path.join(folder, 'secret'), 'secret');
+    await writeFile(path.join(folder, 'blobs', '0a1b'), '{}');
+  });
+  const readIn = async (link: string): Promise<string> => {
+    await symlink(link, inFolder('config.json'));
+    return (await readFolderFile(inFolder('config.json'), { maxBytes: 1000, remedy: '' })).toString();
+  };
+
+  it('may lead within the folder and to a blob of a Hugging Face cache', async () => {
+    await writeFile(inFolder('other.json'), '[]');
+    expect(await readIn('other.json')).toBe('[]');
+    await rm(inFolder('config.json'));
+    expect(await readIn('../blobs/0a1b')).toBe('{}');
+  });
+
+  it('may not lead to files elsewhere, not even by a folder that is a link', async () => {
+    const refused = { code: 'FILE_MALFORMED', details: { file: inFolder('config.json') } };
+    await expect(readIn('../secret')).rejects.toMatchObject(refused);
+    await symlink('..', inFolder('way'));
+    await expect(refuseStrayLink(inFolder('way/secret'), inFolder('model.onnx'))).rejects.toMatchObject({
+      code: 'FILE_MALFORMED',
+      message: expect.stringContaining(path.join(folder, 'secret')) as unknown,
+    });
+  });
+
+  it('do not count in a folder that is reached by a link itself', async () => {
+    await writeFile(inFolder('config.json'), '{}');
+    await symlink('model', path.join(folder, 'way'));
+    await expect(refuseStrayLink(path.join(folder, 'way', 'config.json'))).resolves.toBeUndefined();
+  });
+
+  it('may lead weights to beside what their graph is a link to', async () => {
+    await mkdir(path.join(folder, 'store'));
+    for (const name of ['model.onnx', 'model.onnx.data']) {
+      await writeFile(path.join(folder, 'store', name), '');
+      await symlink(`../store/${name}`, inFolder(name));
+    }
+    const refuse = (name: string): Promise<void> => refuseStrayLink(inFolder(name), inFolder('model.onnx'));
+    await expect(refuse('model.onnx.data')).resolves.toBeUndefined();
+    await symlink('../secret', inFolder('other.data'));
+    await expect(refuse('other.data')).rejects.toMatchObject({ code: 'FILE_MALFORMED' });
+  });
 });

@@ -3,7 +3,8 @@
  * under others' eyes. It does not know what the files are.
  */
 import { randomUUID } from 'node:crypto';
-import { open, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { lstat, open, realpath, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AipcError, ModelFormatError, NotFoundError } from './errors.js';
 
@@ -18,6 +19,52 @@ const RENAME_RETRY_MS = 200;
 export async function openRegularFile(file: string): Promise<FileHandle> {
   if (!(await stat(file)).isFile()) throw new Error('not a regular file');
   return open(file, 'r');
+}
+
+/** A content of a Hugging Face cache, to which its snapshots link, and the local folders of older huggingface_hub. */
+const HUB_BLOB = /[/\\]blobs[/\\][^/\\]+$/u;
+
+/**
+ * Refuses a file of a model's folder that is a link out of it, or lies behind one: unpacked archives and cloned
+ * repositories can hold links to whatever their user may read, whose bytes would then be in a prompt, a message or an
+ * exported folder. `graph`: the file that says what the bytes mean; they may be beside what that is a link to, as ONNX
+ * Runtime has it. Links within the folder or to a blob of a Hugging Face cache are sound. Throws FILE_MALFORMED.
+ */
+export async function refuseStrayLink(file: string, graph?: string): Promise<void> {
+  const folder = path.resolve(path.dirname(graph ?? file));
+  const isDirect = path.resolve(path.dirname(file)) === folder;
+  const isLink = await lstat(file).then(
+    (found) => found.isSymbolicLink(),
+    () => undefined, // whoever opens it says what is wrong
+  );
+  if (isLink === undefined || (isDirect && !isLink)) return;
+  const found = await realpathIfThere(file);
+  if (found === undefined || HUB_BLOB.test(found)) return;
+  const roots = [await realpathIfThere(folder)];
+  if (graph !== undefined) roots.push(path.dirname((await realpathIfThere(graph)) ?? graph));
+  if (roots.some((root) => root !== undefined && isInside(root, found))) return;
+  throw new ModelFormatError(
+    'FILE_MALFORMED',
+    `${file} leads by a link to ${found}, outside of its folder: models may not read there. If the link is yours, copy the ` +
+      'file to where the link is, or give the folder that holds it.',
+    { details: { file, found } },
+  );
+}
+
+/** fs.realpath; undefined where the way leads nowhere, or where it may not be followed. */
+export async function realpathIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await realpath(file);
+  } catch (error) {
+    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM')) return undefined;
+    throw error;
+  }
+}
+
+/** By their names alone; both absolute. A folder is not inside itself. */
+export function isInside(folder: string, file: string): boolean {
+  const way = path.relative(folder, file);
+  return way !== '' && way !== '..' && !way.startsWith(`..${path.sep}`) && !path.isAbsolute(way);
 }
 
 const REASONS: ReadonlyMap<string, string> = new Map([
@@ -69,6 +116,12 @@ export async function readSmallFile(file: string, { maxBytes, remedy }: SmallFil
   } catch (error) {
     throw error instanceof AipcError ? error : unreadable(file, error, remedy);
   }
+}
+
+/** readSmallFile() for a file that a model's folder holds under a name of its own. Throws what refuseStrayLink() does, too. */
+export async function readFolderFile(file: string, limits: SmallFile): Promise<Buffer> {
+  await refuseStrayLink(file);
+  return readSmallFile(file, limits);
 }
 
 /** MODEL_FILE_MISSING for a file that could not be opened or read. */

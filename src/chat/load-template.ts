@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { ModelFormatError, NotFoundError } from '../errors.js';
-import { hasErrorCode, readSmallFile } from '../file-system.js';
+import { hasErrorCode, readFolderFile } from '../file-system.js';
 import { MAX_TEMPLATE_FILE_BYTES } from './limits.js';
 import { createChatTemplate, type ChatTemplate, type ChatTemplateOptions } from './template.js';
 
@@ -107,7 +107,7 @@ async function readJsonObject(folder: string, file: string): Promise<JsonObject 
 /** undefined: there is no such file. */
 async function readText(folder: string, file: string): Promise<string | undefined> {
   try {
-    const bytes = await readSmallFile(join(folder, file), {
+    const bytes = await readFolderFile(join(folder, file), {
       maxBytes: MAX_TEMPLATE_FILE_BYTES,
       remedy: "Download the model's tokenizer files again.",
     });

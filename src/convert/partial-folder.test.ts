@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { once } from 'node:events';
@@ -52,6 +54,28 @@ describe('createPartialFolder', () => {
     expect(readFileSync(path.join(target, 'a'), 'utf8')).toBe('new');
     await partial.discard();
     expect(readdirSync(target)).toEqual(['a']);
+  });
+
+  // Wine and most Windows accounts make no links.
+  it.skipIf(process.platform === 'win32').each([
+    ['an empty folder', []],
+    ['an exported model', ['aipc.json']],
+  ])('fills %s that the target is a link to, and leaves the link', async (_, there) => {
+    const elsewhere = path.join(parent, 'elsewhere');
+    mkdirSync(elsewhere);
+    for (const name of there) writeFileSync(path.join(elsewhere, name), 'old');
+    symlinkSync('elsewhere', target);
+    const partial = await createPartialFolder(target, roomy);
+    writeFileSync(path.join(partial.path, 'a'), 'new');
+    await partial.commit('test', there.length > 0);
+    expect(readdirSync(parent).sort()).toEqual(['elsewhere', 'model']);
+    expect(lstatSync(target).isSymbolicLink()).toBe(true);
+    expect(readdirSync(elsewhere)).toEqual(['a']);
+  });
+
+  it.skipIf(process.platform === 'win32')('refuses a link to nothing before anything is made', async () => {
+    symlinkSync('nowhere', target);
+    await expect(checkTargetFolder('test', target, true)).rejects.toMatchObject({ code: 'OPTION_INVALID' });
   });
 
   it('leaves nothing after discard, twice without harm', async () => {

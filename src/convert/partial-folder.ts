@@ -5,11 +5,11 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
 import { constants, hostname } from 'node:os';
 import path from 'node:path';
 import { OptionError } from '../errors.js';
-import { hasErrorCode, isProcessAlive, renamePatiently } from '../file-system.js';
+import { hasErrorCode, isProcessAlive, realpathIfThere, renamePatiently } from '../file-system.js';
 
 /** Files of which one must be in a folder before `force` may replace it: it then is an exported model. */
 const EXPORT_MARKERS = ['aipc.json', 'genai_config.json'];
@@ -46,21 +46,36 @@ export async function checkTargetFolder(where: string, target: string, force: bo
     if (hasErrorCode(error, 'ENOTDIR')) throw refusal('is a file', 'Name a folder.');
     throw error;
   });
-  if (entries.length === 0) return;
+  if (entries.length === 0) {
+    if (!(await isLink(target)) || (await realpathIfThere(target)) !== undefined) return;
+    throw refusal('is a link that leads nowhere', 'Make the folder that it leads to, or name another one.');
+  }
   if (!force) throw refusal('is not empty', 'Name another folder, or set force to replace an exported model.');
   if (!EXPORT_MARKERS.some((marker) => entries.includes(marker))) {
     throw refusal('is not empty and is no exported model, so force does not replace it', 'Name another folder.');
   }
 }
 
+async function isLink(file: string): Promise<boolean> {
+  return lstat(file).then(
+    (found) => found.isSymbolicLink(),
+    (error: unknown) => {
+      if (hasErrorCode(error, 'ENOENT')) return false;
+      throw error;
+    },
+  );
+}
+
 /**
  * Creates `<target>.partial-<pid>-<random>`, after removing those of dead processes for the same target and then
- * asking `checkParent` (is there room?), which may throw.
+ * asking `checkParent` (is there room?), which may throw. A target that is a link to a folder stays one: the folder that
+ * it leads to is filled.
  */
 export async function createPartialFolder(
-  target: string,
+  named: string,
   checkParent: (parent: string) => Promise<void>,
 ): Promise<PartialFolder> {
+  const target = (await realpathOfLink(named)) ?? named;
   const parent = path.dirname(target);
   await mkdir(parent, { recursive: true });
   await removeStale(parent, path.basename(target));
@@ -82,6 +97,11 @@ export async function createPartialFolder(
       release();
     },
   };
+}
+
+/** Undefined for what is no link: names on Windows may be longer than its call for real paths takes. */
+async function realpathOfLink(file: string): Promise<string | undefined> {
+  return (await isLink(file)) ? realpathIfThere(file) : undefined;
 }
 
 async function removeStale(parent: string, name: string): Promise<void> {

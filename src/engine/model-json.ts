@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { inspect } from 'node:util';
 import { ModelFormatError } from '../errors.js';
-import { readSmallFile } from '../file-system.js';
+import { isInside, readFolderFile } from '../file-system.js';
 
 /** Real files have about 2 KiB. */
 export const MAX_CONFIG_BYTES = 2 ** 20;
@@ -135,7 +135,7 @@ export class JsonFields {
 
 /** Reads a JSON file of a model. Throws MODEL_FILE_MISSING with `remedy`, FILE_LIMIT_EXCEEDED, FILE_MALFORMED. */
 export async function readModelJson(file: string, remedy: string): Promise<JsonFields> {
-  const text = (await readSmallFile(file, { maxBytes: MAX_CONFIG_BYTES, remedy })).toString('utf8');
+  const text = (await readFolderFile(file, { maxBytes: MAX_CONFIG_BYTES, remedy })).toString('utf8');
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -156,14 +156,13 @@ export async function readModelJson(file: string, remedy: string): Promise<JsonF
 const REFUSED_CHARACTERS = /[\0-\x1f<>:"|?*]/;
 
 /**
- * The path of `name` inside `folder`; throws what `refusal` makes when it leads out of it or is no plain file name. Links are followed: the
- * Hugging Face cache consists of them.
+ * The path of `name` inside `folder`; throws what `refusal` makes when it leads out of it or is no plain file name. Where
+ * links lead is refuseStrayLink()'s to judge.
  */
 export function resolveInside(folder: string, name: string, refusal: (name: string) => Error): string {
   const root = path.resolve(folder);
   const resolved = path.resolve(root, name);
-  const isInside = resolved.startsWith(root.endsWith(path.sep) ? root : root + path.sep);
-  const leadsOut = !isInside || path.win32.normalize(name).startsWith('..');
+  const leadsOut = !isInside(root, resolved) || path.win32.normalize(name).startsWith('..');
   if (leadsOut || REFUSED_CHARACTERS.test(name) || path.isAbsolute(name) || path.win32.isAbsolute(name))
     throw refusal(name);
   return resolved;

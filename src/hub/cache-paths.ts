@@ -9,7 +9,7 @@
 import { lstat, mkdir, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelFormatError } from '../errors.js';
-import { hasErrorCode } from '../file-system.js';
+import { hasErrorCode, isInside, realpathIfThere } from '../file-system.js';
 import type { HubFile } from './listing.js';
 import { isRepoId } from './names.js';
 
@@ -79,21 +79,6 @@ export async function sizeInside(cacheFolder: string, repo: string, file: string
   if (!roots.some((root) => isInside(root, real))) return undefined;
   const found = await stat(real);
   return found.isFile() ? found.size : undefined;
-}
-
-async function realpathIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await realpath(file);
-  } catch (error) {
-    if (hasErrorCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
-    throw error;
-  }
-}
-
-/** Both absolute, links resolved. */
-function isInside(root: string, file: string): boolean {
-  const way = path.relative(root, file);
-  return way !== '' && way !== '..' && !way.startsWith(`..${path.sep}`) && !path.isAbsolute(way);
 }
 
 /** https://bford.info/cachedir/ */

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { PROVENANCE_FILE } from '../convert/export-folder.js';
 import { WEIGHT_FORMATS } from '../convert/recipe.js';
 import { ModelFormatError } from '../errors.js';
-import { readSmallFile } from '../file-system.js';
+import { readFolderFile } from '../file-system.js';
 import { kindOfPath } from '../models/path-kind.js';
 
 /** The exporter writes about 1 kB. */
@@ -15,7 +15,7 @@ export async function readWeightFormat(folder: string): Promise<string | null> {
   const file = path.join(folder, PROVENANCE_FILE);
   if ((await kindOfPath(file)) === 'absent') return null;
   const limits = { maxBytes: MAX_PROVENANCE_BYTES, remedy: 'Export the model again.' };
-  const text = (await readSmallFile(file, limits)).toString('utf8');
+  const text = (await readFolderFile(file, limits)).toString('utf8');
   let format: unknown;
   try {
     const value: unknown = JSON.parse(text);

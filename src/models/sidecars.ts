@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { NotFoundError } from '../errors.js';
-import { readSmallFile } from '../file-system.js';
+import { readFolderFile } from '../file-system.js';
 import { tokenizerJsonFromGguf } from '../tokenizer/gguf-vocabulary.js';
 import { readGgufTokenizer } from '../weights/gguf-tokenizer.js';
 import { openWeights } from '../weights/open-weights.js';
@@ -48,7 +48,7 @@ export async function collectSidecars(source: string): Promise<readonly Sidecar[
       );
     }
     const limits = { maxBytes: SIDECAR_LIMIT_BYTES, remedy: "Copy it from the model's page." };
-    sidecars.push({ name, bytes: await readSmallFile(file, limits) });
+    sidecars.push({ name, bytes: await readFolderFile(file, limits) });
   }
   return sidecars;
 }

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { ModelFormatError, NotFoundError } from '../errors.js';
-import { hasErrorCode, readSmallFile } from '../file-system.js';
+import { hasErrorCode, readFolderFile } from '../file-system.js';
 import { tokenizerSteps } from './create-tokenizer.js';
 import {
   MAX_TOKENIZER_FILE_BYTES,
@@ -29,7 +29,7 @@ async function readJson(file: string): Promise<unknown> {
 async function readText(file: string): Promise<string | undefined> {
   let bytes: Buffer;
   try {
-    bytes = await readSmallFile(file, { maxBytes: MAX_TOKENIZER_FILE_BYTES, remedy: 'Get it again from its source.' });
+    bytes = await readFolderFile(file, { maxBytes: MAX_TOKENIZER_FILE_BYTES, remedy: 'Get it again from its source.' });
   } catch (error) {
     if (error instanceof NotFoundError && hasErrorCode(error.cause, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;

@@ -3,7 +3,7 @@
  * It does not know what the bytes mean.
  */
 import { type FileHandle } from 'node:fs/promises';
-import { openRegularFile, unreadable } from '../file-system.js';
+import { openRegularFile, refuseStrayLink, unreadable } from '../file-system.js';
 import { malformed, overLimit, truncated } from './format-error.js';
 
 /** Identifies a file's content well enough to notice that it was replaced. Structured-cloneable. */
@@ -70,8 +70,9 @@ export class ModelFile implements AsyncDisposable {
   }
 }
 
-/** Reads a whole JSON file that must hold an object and be at most `maxBytes` long. */
+/** Reads a whole JSON file of a model's folder, which must hold an object and be at most `maxBytes` long. */
 export async function readJsonObject(path: string, maxBytes: number): Promise<Readonly<Record<string, unknown>>> {
+  await refuseStrayLink(path);
   await using file = await ModelFile.open(path);
   if (file.sizeBytes > maxBytes) throw overLimit(path, 'the size in bytes', file.sizeBytes, maxBytes);
   const bytes = Buffer.alloc(file.sizeBytes);

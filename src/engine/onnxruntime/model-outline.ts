@@ -7,7 +7,7 @@
 import { stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelFormatError, NotFoundError, UnsupportedError } from '../../errors.js';
-import { openRegularFile, unreadable } from '../../file-system.js';
+import { openRegularFile, refuseStrayLink, unreadable } from '../../file-system.js';
 import { resolveInside } from '../model-json.js';
 import { readTensor, type OutlineTensor } from './outline-tensor.js';
 import { ProtoReader, type Field } from './proto-reader.js';
@@ -160,6 +160,7 @@ async function checkExternalFile(
   const file = resolveInside(folder, location, (name) =>
     reader.malformed(`it keeps weights in '${name}', which is not inside ${folder}`),
   );
+  await refuseStrayLink(file, modelFile);
   const found = await stat(file).catch((cause: unknown) => {
     throw new NotFoundError(
       'MODEL_FILE_MISSING',

@@ -6,6 +6,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelFormatError, NotFoundError, UnsupportedError } from '../../errors.js';
+import { refuseStrayLink } from '../../file-system.js';
 import { MAX_VOCABULARY_SIZE } from '../model-json.js';
 import { checkAttention } from './ir-attention.js';
 import { ConstantNumbers } from './ir-constants.js';
@@ -112,6 +113,7 @@ async function checkBin(xml: IrXml, binFile: string): Promise<number> {
     checkConstant(xml, constant);
     neededBytes = Math.max(neededBytes, constant.offset + constant.size);
   }
+  await refuseStrayLink(binFile, xml.file);
   const size = await stat(binFile).then(
     (found) => found.size,
     (cause: unknown) => {
