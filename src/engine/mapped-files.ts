@@ -5,10 +5,11 @@
  * elsewhere nothing is done. It knows no runtime and no format.
  * Source: madvise(2), proc_pid_maps(5), proc_pid_pagemap(5).
  */
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import koffi from 'koffi';
+import { callLater, type NativeFunction } from './native-library.js';
 
 const MADV_DONTNEED = 4;
 const PAGE_ENTRY_BYTES = 8;
@@ -53,26 +54,22 @@ export class MappedByLoad implements Disposable {
    */
   async returnPages(folder: string): Promise<number> {
     const inodes = await inodesIn(folder);
-    // From here on at once: no other load of this process can begin in between.
+    // Looked at at once: no other load of this process can begin in between. What is found is this one's.
     if (!this.#isAlone || this.#isOver || begun !== this.#number) return 0;
     const mapped = [...readMappings()]
       .filter(([line, { inode }]) => inodes.has(inode) && !this.#before.has(line))
       .map(([, mapping]) => mapping);
     if (mapped.length === 0) return 0;
-    const { madvise, pageBytes } = (systemCalls ??= openSystemCalls());
-    const pagemap = unlessRefused(() => openSync('/proc/self/pagemap', 'r'));
+    await using pagemap = await openUnlessRefused('/proc/self/pagemap');
     if (pagemap === undefined) return 0;
-    try {
-      let returnedBytes = 0;
-      for (const { start, end } of mapped) {
-        const bytes = end - start;
-        if (!isUnchanged(pagemap, start / pageBytes, bytes / pageBytes)) continue;
-        if (madvise(start, bytes, MADV_DONTNEED) === 0) returnedBytes += bytes;
-      }
-      return returnedBytes;
-    } finally {
-      closeSync(pagemap);
+    const { madvise, pageBytes } = (systemCalls ??= openSystemCalls());
+    let returnedBytes = 0;
+    for (const { start, end } of mapped) {
+      const bytes = end - start;
+      if (!(await isUnchanged(pagemap, start / pageBytes, bytes / pageBytes))) continue;
+      if ((await callLater(madvise, [start, bytes, MADV_DONTNEED])) === 0) returnedBytes += bytes;
     }
+    return returnedBytes;
   }
 
   [Symbol.dispose](): void {
@@ -85,7 +82,7 @@ export class MappedByLoad implements Disposable {
 function readMappings(): Map<string, Mapping> {
   const found = new Map<string, Mapping>();
   if (process.platform !== 'linux') return found;
-  const maps = unlessRefused(() => readFileSync('/proc/self/maps', 'latin1')) ?? '';
+  const maps = readUnlessRefused('/proc/self/maps') ?? '';
   for (const line of maps.split('\n')) {
     const [, start = '', end = '', inode = ''] = MAPS_LINE.exec(line) ?? [];
     if (start !== '') found.set(line, { start: parseInt(start, 16), end: parseInt(end, 16), inode: Number(inode) });
@@ -94,12 +91,20 @@ function readMappings(): Map<string, Mapping> {
 }
 
 /** Systems and sandboxes without these files of /proc, or that keep them from programs: the pages stay. */
-function unlessRefused<T>(look: () => T): T | undefined {
+function throwUnlessRefusal(error: unknown): undefined {
+  if (!REFUSALS.includes((error as NodeJS.ErrnoException).code)) throw error;
+  return undefined;
+}
+
+function openUnlessRefused(file: string): Promise<FileHandle | undefined> {
+  return open(file, 'r').catch(throwUnlessRefusal);
+}
+
+function readUnlessRefused(file: string): string | undefined {
   try {
-    return look();
+    return readFileSync(file, 'latin1');
   } catch (error) {
-    if (REFUSALS.includes((error as NodeJS.ErrnoException).code)) return undefined;
-    throw error;
+    return throwUnlessRefusal(error);
   }
 }
 
@@ -110,10 +115,11 @@ async function inodesIn(folder: string): Promise<Set<number>> {
 }
 
 /** Whether each page is as in the file: one that was written to would be lost. */
-function isUnchanged(pagemap: number, firstPage: number, pages: number): boolean {
+async function isUnchanged(pagemap: FileHandle, firstPage: number, pages: number): Promise<boolean> {
   const entries = new Uint32Array((pages * PAGE_ENTRY_BYTES) / Uint32Array.BYTES_PER_ELEMENT);
-  if (readSync(pagemap, entries, 0, entries.byteLength, firstPage * PAGE_ENTRY_BYTES) !== entries.byteLength)
-    return false;
+  const { byteLength } = entries;
+  const { bytesRead } = await pagemap.read(entries, 0, byteLength, firstPage * PAGE_ENTRY_BYTES);
+  if (bytesRead !== byteLength) return false;
   return entries.every((half, index) => {
     if (index % 2 === 0) return true;
     return (half & IS_SWAPPED) === 0 && ((half & IS_PRESENT) === 0 || (half & IS_OF_FILE) !== 0);
@@ -121,7 +127,7 @@ function isUnchanged(pagemap: number, firstPage: number, pages: number): boolean
 }
 
 interface SystemCalls {
-  readonly madvise: (start: number, bytes: number, advice: number) => number;
+  readonly madvise: NativeFunction;
   readonly pageBytes: number;
 }
 
@@ -130,6 +136,5 @@ let systemCalls: SystemCalls | undefined;
 function openSystemCalls(): SystemCalls {
   const library = koffi.load(null);
   const getPageSize = library.func('int getpagesize()') as unknown as () => number;
-  const madvise = library.func('int madvise(uintptr_t, size_t, int)') as unknown as SystemCalls['madvise'];
-  return { madvise, pageBytes: getPageSize() };
+  return { madvise: library.func('int madvise(uintptr_t, size_t, int)'), pageBytes: getPageSize() };
 }

@@ -158,7 +158,7 @@ export function loadNativeLibrary(file: string): LibraryHandle {
   }
 }
 
-type NativeFunction = ReturnType<LibraryHandle['func']>;
+export type NativeFunction = ReturnType<LibraryHandle['func']>;
 
 /** Calls a native function on one of libuv's threads. What its pointers lead to must live until it resolves. */
 export function callLater(native: NativeFunction, parameters: readonly unknown[]): Promise<unknown> {
