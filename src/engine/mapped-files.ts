@@ -91,20 +91,25 @@ function readMappings(): Map<string, Mapping> {
 }
 
 /** Systems and sandboxes without these files of /proc, or that keep them from programs: the pages stay. */
-function throwUnlessRefusal(error: unknown): undefined {
+function throwUnlessRefusal(error: unknown): void {
   if (!REFUSALS.includes((error as NodeJS.ErrnoException).code)) throw error;
-  return undefined;
 }
 
-function openUnlessRefused(file: string): Promise<FileHandle | undefined> {
-  return open(file, 'r').catch(throwUnlessRefusal);
+async function openUnlessRefused(file: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(file, 'r');
+  } catch (error) {
+    throwUnlessRefusal(error);
+    return undefined;
+  }
 }
 
 function readUnlessRefused(file: string): string | undefined {
   try {
     return readFileSync(file, 'latin1');
   } catch (error) {
-    return throwUnlessRefusal(error);
+    throwUnlessRefusal(error);
+    return undefined;
   }
 }
 
