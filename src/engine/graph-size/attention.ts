@@ -1,9 +1,9 @@
 /**
  * How large the outputs and the scores of attention are. Positions attended to are those of the past and of the run.
  * Sources: Attention in onnx/docs/Operators.md; GroupQueryAttention and MultiHeadAttention in
- * onnxruntime/docs/ContribOperators.md.
+ * onnxruntime/docs/ContribOperators.md; ScaledDotProductAttention in OpenVINO's operation specifications.
  */
-import { extentOf, type Extent, type Sizes } from './extent.js';
+import { broadcast, extentOf, type Extent, type Sizes } from './extent.js';
 import type { GraphNode } from './graph.js';
 import {
   add,
@@ -87,4 +87,16 @@ export function attention(node: GraphNode, inputs: Inputs): Sizes {
     keySize,
     outputs.map((dims) => extentOf(dims)),
   );
+}
+
+/** [..., heads, tokens, head size] by [..., heads, positions, head size]: nothing is in the node but its inputs. */
+export function scaledDotProductAttention(_: GraphNode, inputs: Inputs): Sizes {
+  const [query, key, value] = inputs;
+  const leading = [query, key, value].map((extent) => extentOf(extent?.dims?.slice(0, -2)));
+  const { dims: batches } = broadcast(leading);
+  if (batches === undefined) return { outputs: [extentOf(undefined)] };
+  const scores = productOf([...batches, dim(query, -2), dim(key, -2)]).high;
+  const [keySize, valueSize] = [dim(query, -1), dim(value, -1)];
+  const output = extentOf([...batches, dim(query, -2), valueSize]);
+  return { outputs: [output], scratch: scores, products: multiplyPolynomials(scores, add(keySize, valueSize).high) };
 }

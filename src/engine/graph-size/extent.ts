@@ -32,6 +32,8 @@ export interface Extent {
 /** What a node makes. */
 export interface Sizes {
   readonly outputs: readonly Extent[];
+  /** Elements that the outputs take, where that is not what they have. */
+  readonly taken?: Polynomial;
   /** Multiplications of matrices. */
   readonly products?: Polynomial;
   /** Elements that it needs besides its outputs. */

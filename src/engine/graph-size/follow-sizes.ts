@@ -108,20 +108,21 @@ class Follower {
 
   #node(node: GraphNode, known: Scope): readonly Extent[] {
     const rule = this.#options.ruleOf(node);
-    const name = node.outputs[0] ?? '';
+    const name = node.name ?? node.outputs[0] ?? '';
     if (rule === undefined) {
       throw this.#unsupported(
         node,
-        `an operator ${node.operator} of '${node.domain.slice(0, 80)}', which no decoder needs`,
+        `an operator ${node.operator.slice(0, 80)} of '${node.domain.slice(0, 80)}', which no decoder needs`,
       );
     }
     this.#options.checkNode?.(node);
     const inputs = node.inputs.map((input) => (input === '' ? undefined : this.#find(known, input, node)));
     const isBound = this.#options.isBound ?? (() => false);
-    const { outputs, products, scratch } = rule(node, inputs, isBound);
-    let elements = scratch ?? new Map<number, number>();
+    const { outputs, taken, products, scratch } = rule(node, inputs, isBound);
+    let elements = addPolynomials(scratch ?? new Map(), taken ?? new Map());
     for (const [index, output] of node.outputs.entries()) {
-      if (output !== '') elements = addPolynomials(elements, outputs[index]?.size ?? new Map([[0, Infinity]]));
+      if (output !== '' && taken === undefined)
+        elements = addPolynomials(elements, outputs[index]?.size ?? new Map([[0, Infinity]]));
     }
     this.elements = addPolynomials(this.elements, elements);
     this.products = addPolynomials(this.products, products ?? new Map());

@@ -13,6 +13,8 @@ export interface GraphTensor {
 }
 
 export interface GraphNode {
+  /** For messages; where there is none, that of the first output serves. */
+  readonly name?: string;
   readonly operator: string;
   readonly domain: string;
   /** '' for an optional one that is left out. */

@@ -27,8 +27,11 @@ export function axisOf(axis: number, rank: number): number {
 
 /** Numbers that an attribute gives or, in later versions of the operator, an input. Undefined where they are not known. */
 export function numbers(node: GraphNode, name: string, input: Extent | undefined): readonly number[] | undefined {
-  const given = node.integers.get(name);
-  if (given !== undefined) return given;
+  return node.integers.get(name) ?? constants(input);
+}
+
+/** Numbers of an input. Undefined where they are not known. */
+export function constants(input: Extent | undefined): readonly number[] | undefined {
   const values = input?.values?.map(constantOf);
   return values?.every((value) => value !== undefined) === true ? values : undefined;
 }

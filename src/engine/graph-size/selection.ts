@@ -1,7 +1,7 @@
 /**
  * Sizes and small numbers of what takes parts of tensors or joins them.
  */
-import { extentOf } from './extent.js';
+import { extentOf, type Extent } from './extent.js';
 import { type Rule, NOTHING, one, at, attribute, axisOf } from './rule.js';
 import {
   add,
@@ -67,10 +67,10 @@ export const concat: Rule = (node, inputs) => {
 };
 
 /** As exporters write it, in 32 or 64 bits. */
-const TO_THE_END = 2 ** 31 - 1;
+export const TO_THE_END = 2 ** 31 - 1;
 
 /** The size of a slice of a dimension: exactly, where the ends are plain. */
-function sliceSize(size: Amount, start: Amount, end: Amount, step: number | undefined): Amount {
+export function sliceSize(size: Amount, start: Amount, end: Amount, step: number | undefined): Amount {
   const whole = constantOf(size);
   const [first, last] = [constantOf(start), constantOf(end)];
   if (step === 1 && first !== undefined) {
@@ -136,10 +136,54 @@ export const split: Rule = (node, inputs) => {
       const whole = data.dims?.[axis] ?? UNKNOWN;
       const equal = divide(whole, number(parts));
       const size = given?.[i] ?? (equal.exact === undefined ? between(0, whole.high) : equal);
+      const each = given === undefined && data.dims?.length === 1 ? constantOf(size) : undefined;
+      const values = each === undefined ? undefined : data.values?.slice(i * each, (i + 1) * each);
       return extentOf(
         data.dims?.map((other, j) => (j === axis ? size : other)),
-        { range: data.range },
+        { range: data.range, ...(values === undefined ? {} : { values }) },
       );
     }),
   };
 };
+
+/** By the masks that OpenVINO and TensorFlow share: bounds to ignore, new axes of 1, axes of which one place is taken. */
+export const stridedSlice: Rule = (node, inputs) => {
+  const data = at(inputs, 0);
+  const unknown = one(extentOf(undefined, { size: data.size, range: data.range }));
+  const [starts, ends, steps] = [at(inputs, 1).values, at(inputs, 2).values, at(inputs, 3).values];
+  const has = (mask: string, i: number): boolean => (node.integers.get(mask)?.[i] ?? 0) !== 0;
+  const isWhole = starts?.some((_, i) => has('ellipsis_mask', i)) !== false;
+  if (data.dims === undefined || starts === undefined || ends === undefined || isWhole) return unknown;
+  const stepOf = (i: number): number | undefined => (inputs[3] === undefined ? 1 : constantOf(steps?.[i] ?? UNKNOWN));
+  const rest = [...data.dims];
+  const dims: Amount[] = [];
+  for (const [i, start] of starts.entries()) {
+    if (has('new_axis_mask', i)) {
+      dims.push(number(1));
+      continue;
+    }
+    const whole = rest.shift();
+    if (whole === undefined) return unknown;
+    if (has('shrink_axis_mask', i)) continue;
+    const from = has('begin_mask', i) ? number(0) : start;
+    const to = has('end_mask', i) ? number(TO_THE_END) : (ends[i] ?? UNKNOWN);
+    dims.push(sliceSize(whole, from, to, stepOf(i)));
+  }
+  const values = valuesOf(data, starts, ends, { has, step: stepOf(0) });
+  return one(extentOf([...dims, ...rest], { range: data.range, ...(values === undefined ? {} : { values }) }));
+};
+
+/** Of a slice of one dimension: one of its numbers, or several. */
+function valuesOf(
+  { dims, values }: Extent,
+  [start = UNKNOWN, ...others]: readonly Amount[],
+  [end = UNKNOWN]: readonly Amount[],
+  { has, step }: { has: (mask: string, i: number) => boolean; step: number | undefined },
+): readonly Amount[] | undefined {
+  if (dims?.length !== 1 || values === undefined || others.length > 0 || has('new_axis_mask', 0)) return undefined;
+  const first = has('begin_mask', 0) ? 0 : constantOf(start);
+  if (first === undefined) return undefined;
+  if (has('shrink_axis_mask', 0)) return values.slice(axisOf(first, values.length)).slice(0, 1);
+  const last = has('end_mask', 0) || end.low >= TO_THE_END ? TO_THE_END : constantOf(end);
+  return step === 1 && last !== undefined ? values.slice(first, last) : undefined;
+}

@@ -23,8 +23,13 @@ const CONSTANT = 0;
 const MAX_DEGREE = 4;
 /** Products of terms in one product of two polynomials: a decoder's have one or two terms. */
 const MAX_TERM_PRODUCTS = 16;
-/** Beyond it a runtime's own arithmetic may overflow, and a number is not what it seems. */
+/** Beyond it a number is not followed exactly. */
 const MAX_EXACT = 2 ** 31;
+/** Beyond them a runtime's own arithmetic may overflow, and a number is not what it seems: it may be negative. */
+const INTEGER_BITS = 62;
+/** Sequences and tokens or positions that no run has more of, as powers of two. */
+const BATCH_BITS = 8;
+const POSITION_BITS = 20;
 
 export const UNBOUNDED: Polynomial = new Map([[CONSTANT, Infinity]]);
 export const UNKNOWN: Amount = { exact: undefined, low: -Infinity, high: UNBOUNDED };
@@ -35,11 +40,8 @@ export function degreeOf(monomial: number): number {
   return Math.max(0, batch - 1) + (Math.floor(monomial / TOKENS) % 10) + (monomial % 10);
 }
 
-export function isBounded(polynomial: Polynomial): boolean {
-  return [...polynomial.values()].every(Number.isFinite);
-}
-
 export function addPolynomials(a: Polynomial, b: Polynomial, factor = 1): Polynomial {
+  if (b.size === 0) return a;
   const sum = new Map(a);
   for (const [monomial, coefficient] of b) sum.set(monomial, (sum.get(monomial) ?? 0) + factor * coefficient);
   return normal(sum);
@@ -70,19 +72,45 @@ function upper(a: Polynomial, b: Polynomial): Polynomial {
   return larger;
 }
 
-function normal(polynomial: ReadonlyMap<number, number>): Polynomial {
-  const terms = [...polynomial].filter(([, coefficient]) => coefficient !== 0);
-  return terms.some(([, coefficient]) => Number.isNaN(coefficient)) ? UNBOUNDED : new Map(terms);
+function normal(polynomial: Map<number, number>): Polynomial {
+  for (const [monomial, coefficient] of polynomial) {
+    if (coefficient === 0) polynomial.delete(monomial);
+    else if (Number.isNaN(coefficient)) return UNBOUNDED;
+  }
+  return polynomial;
+}
+
+/** Whether a number that is computed in whole numbers of so many bits, without the sign, is what it seems in every run. */
+export function fitsBits(polynomial: Polynomial, bits: number): boolean {
+  let most = 0;
+  for (const [monomial, coefficient] of polynomial) {
+    const positions = (Math.floor(monomial / TOKENS) % 10) + (monomial % 10);
+    most += Math.abs(coefficient) * 2 ** (BATCH_BITS * Math.floor(monomial / BATCH) + POSITION_BITS * positions);
+  }
+  return most < 2 ** bits;
+}
+
+/** As between(), of what is computed: where it may overflow, it may be negative. */
+function computed(low: number, high: Polynomial): Amount {
+  return between(fitsBits(high, INTEGER_BITS) ? low : -Infinity, high);
 }
 
 export function exactly(polynomial: Polynomial): Amount {
-  if (!isBounded(polynomial)) return UNKNOWN;
-  const terms = [...polynomial];
-  const high = new Map(terms.filter(([, coefficient]) => coefficient > 0));
-  if (!terms.every(([, coefficient]) => Math.abs(coefficient) <= MAX_EXACT)) return between(-Infinity, high);
-  const grows = terms.every(([monomial, coefficient]) => monomial === CONSTANT || coefficient >= 0);
-  const low = grows ? terms.reduce((sum, [monomial, x]) => (monomial % 10 === 0 ? sum + x : sum), 0) : -Infinity;
-  return { exact: polynomial, low, high };
+  let isExact = fitsBits(polynomial, INTEGER_BITS);
+  let grows = true;
+  let isPositive = true;
+  let low = 0;
+  for (const [monomial, coefficient] of polynomial) {
+    if (!Number.isFinite(coefficient)) return UNKNOWN;
+    if (Math.abs(coefficient) > MAX_EXACT) isExact = false;
+    if (coefficient < 0) isPositive = false;
+    if (coefficient < 0 && monomial !== CONSTANT) grows = false;
+    // At least: sequences and tokens are 1 or more, a past may be none.
+    if (monomial % 10 === 0) low += coefficient;
+  }
+  const high = isPositive ? polynomial : new Map([...polynomial].filter(([, coefficient]) => coefficient > 0));
+  if (!isExact) return between(-Infinity, high);
+  return { exact: polynomial, low: grows ? low : -Infinity, high };
 }
 
 export function number(value: number): Amount {
@@ -107,19 +135,19 @@ export function constantOf({ exact }: Amount): number | undefined {
 
 export function add(a: Amount, b: Amount): Amount {
   if (a.exact !== undefined && b.exact !== undefined) return exactly(addPolynomials(a.exact, b.exact));
-  return between(a.low + b.low, addPolynomials(a.high, b.high));
+  return computed(a.low + b.low, addPolynomials(a.high, b.high));
 }
 
 export function subtract(a: Amount, b: Amount): Amount {
   if (a.exact !== undefined && b.exact !== undefined) return exactly(addPolynomials(a.exact, b.exact, -1));
   const most = b.low >= 0 ? a.high : addPolynomials(a.high, new Map([[CONSTANT, -b.low]]));
   const least = constantOf({ exact: b.high, low: 0, high: b.high });
-  return between(least === undefined ? -Infinity : a.low - least, most);
+  return computed(least === undefined ? -Infinity : a.low - least, most);
 }
 
 export function multiply(a: Amount, b: Amount): Amount {
   if (a.exact !== undefined && b.exact !== undefined) return exactly(multiplyPolynomials(a.exact, b.exact));
-  return a.low >= 0 && b.low >= 0 ? between(a.low * b.low, multiplyPolynomials(a.high, b.high)) : UNKNOWN;
+  return a.low >= 0 && b.low >= 0 ? computed(a.low * b.low, multiplyPolynomials(a.high, b.high)) : UNKNOWN;
 }
 
 /** Rounded down; where the rest is not zero, as bounds. */

@@ -3,15 +3,9 @@
  * fails with the names instead of inside the runtime.
  */
 import { ModelFormatError, UnsupportedError } from '../../errors.js';
-import { LOGITS_FIRST_ROW, type IrOutline } from './ir-outline.js';
+import { INPUT } from './input-names.js';
+import type { IrOutline } from './ir-outline.js';
 
-export const INPUT = {
-  inputIds: 'input_ids',
-  attentionMask: 'attention_mask',
-  positionIds: 'position_ids',
-  beamIdx: 'beam_idx',
-  logitsFirstRow: LOGITS_FIRST_ROW,
-} as const;
 export const OUTPUT_LOGITS = 'logits';
 
 const ELEMENT_TYPES: Readonly<Record<string, string>> = {

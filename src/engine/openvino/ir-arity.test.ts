@@ -13,6 +13,7 @@ function fed(type: string, inputs: number): IrXml {
     version: 11,
     layers: new Map([['x', layer('x', type)], ...parameters.map((id) => [id, layer(id, 'Parameter')] as const)]),
     sources: new Map(parameters.map((id, port) => [`x:${port}`, id])),
+    sourcePorts: new Map(),
     constants: [],
     rtInfo: new Map(),
   };

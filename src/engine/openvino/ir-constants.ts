@@ -3,11 +3,12 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import { openRegularFile } from '../../file-system.js';
+import { MAX_READ_VALUES } from '../graph-size/graph.js';
 import type { IrLayer } from './ir-xml.js';
 
-const ELEMENT_BYTES: Readonly<Record<string, 4 | 8>> = { i32: 4, i64: 8 };
-/** Dimensions of a decoder's tensors: with groups of heads, five. */
-const MAX_NUMBERS = 8;
+const ELEMENT_BYTES: Readonly<Record<string, 1 | 4 | 8>> = { boolean: 1, i32: 4, i64: 8 };
+/** Dimensions of a decoder's tensors are five at most, with groups of heads; parts that one is split into may be more. */
+const MAX_NUMBERS = MAX_READ_VALUES;
 
 /** Reads constants of a few whole numbers, each place once: they are shared by many layers. Disposal closes the file. */
 export class ConstantNumbers implements AsyncDisposable {
@@ -36,7 +37,9 @@ export class ConstantNumbers implements AsyncDisposable {
     const buffer = Buffer.alloc(bytes);
     await this.#handle.read(buffer, 0, bytes, Number(offset));
     const read = Array.from({ length: bytes / elementBytes }, (_, index) =>
-      elementBytes === 8 ? buffer.readBigInt64LE(index * 8) : BigInt(buffer.readInt32LE(index * 4)),
+      elementBytes === 8
+        ? buffer.readBigInt64LE(index * 8)
+        : BigInt(elementBytes === 4 ? buffer.readInt32LE(index * 4) : Math.min(1, buffer[index] ?? 0)),
     );
     this.#known.set(key, read);
     return read;

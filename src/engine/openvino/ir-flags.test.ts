@@ -8,6 +8,7 @@ const withFlag = (value: string): IrXml => ({
   version: 11,
   layers: new Map([['1', { id: '1', name: 'product', type: 'MatMul', data: { transpose_b: value }, outputs: [] }]]),
   sources: new Map(),
+  sourcePorts: new Map(),
   constants: [],
   rtInfo: new Map(),
 });

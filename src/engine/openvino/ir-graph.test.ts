@@ -11,6 +11,7 @@ function graphOf(count: number, edges: readonly (readonly [number, number])[]): 
     version: 11,
     layers: new Map(ids.map((id) => [id, { id, name: id, type: 'Relu', data: {}, outputs: [] }])),
     sources: new Map(edges.map(([from, to], port) => [`${to}:${port}`, String(from)])),
+    sourcePorts: new Map(),
     constants: [],
     rtInfo: new Map(),
   };

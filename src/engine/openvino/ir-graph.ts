@@ -8,8 +8,11 @@ import type { IrXml } from './ir-xml.js';
 /** Layers on the longest way through a graph. Phi-3-mini's, of 32 decoder layers, has about 1,000. */
 export const MAX_GRAPH_DEPTH = 2 ** 14;
 
-/** Throws FILE_MALFORMED for an edge from or to nothing and for a cycle, FILE_LIMIT_EXCEEDED for a graph too deep. */
-export function checkGraph({ file, layers, sources }: IrXml): void {
+/**
+ * Throws FILE_MALFORMED for an edge from or to nothing and for a cycle, FILE_LIMIT_EXCEEDED for a graph too deep. Returns
+ * the ids of the layers in an order in which each follows those that feed it.
+ */
+export function checkGraph({ file, layers, sources }: IrXml): readonly string[] {
   const targets = new Map<string, string[]>();
   /** How many inputs of a layer come from layers that are not reached yet. */
   const waiting = new Map([...layers.keys()].map((id) => [id, 0]));
@@ -25,7 +28,7 @@ export function checkGraph({ file, layers, sources }: IrXml): void {
     else known.push(to);
   }
   let level = [...layers.keys()].filter((id) => waiting.get(id) === 0);
-  let reached = 0;
+  const order: string[] = [];
   for (let depth = 1; level.length > 0; depth += 1) {
     if (depth > MAX_GRAPH_DEPTH) {
       throw new ModelFormatError(
@@ -34,7 +37,7 @@ export function checkGraph({ file, layers, sources }: IrXml): void {
         { details: { file, limit: MAX_GRAPH_DEPTH } },
       );
     }
-    reached += level.length;
+    order.push(...level);
     const next: string[] = [];
     for (const id of level) {
       for (const to of targets.get(id) ?? []) {
@@ -45,7 +48,8 @@ export function checkGraph({ file, layers, sources }: IrXml): void {
     }
     level = next;
   }
-  if (reached < layers.size) throw malformed(file, 'its edges make a cycle');
+  if (order.length < layers.size) throw malformed(file, 'its edges make a cycle');
+  return order;
 }
 
 function malformed(file: string, what: string): ModelFormatError {

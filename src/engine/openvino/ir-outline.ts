@@ -13,6 +13,7 @@ import { ConstantNumbers } from './ir-constants.js';
 import { checkFlags } from './ir-flags.js';
 import { checkOperators } from './ir-operators.js';
 import { checkShapes } from './ir-shapes.js';
+import { checkIrSizes } from './ir-sizes.js';
 import { readIrXml, type IrConstant, type IrLayer, type IrXml } from './ir-xml.js';
 import { checkInputs } from './ir-arity.js';
 import { checkGraph } from './ir-graph.js';
@@ -23,8 +24,6 @@ export const MODEL_XML = 'openvino_model.xml';
 export const MODEL_BIN = 'openvino_model.bin';
 /** aipc's second graph on the same .bin: it takes LOGITS_FIRST_ROW. */
 export const LOGITS_ROWS_XML = 'openvino_model_logits_rows.xml';
-/** i64 [1], the first row of hidden states that lm_head sees. */
-export const LOGITS_FIRST_ROW = 'logits_first_row';
 
 /** The version that stateful decoders are written in; `10` was that of 2020 and 2021. */
 const MIN_IR_VERSION = 11;
@@ -74,7 +73,7 @@ export async function readIr(folder: string, xmlName: string): Promise<{ xml: Ir
       { details: { file: xml.file, version: xml.version, oldest: MIN_IR_VERSION } },
     );
   }
-  checkGraph(xml);
+  const order = checkGraph(xml);
   checkOperators(xml);
   checkInputs(xml);
   checkFlags(xml);
@@ -85,6 +84,7 @@ export async function readIr(folder: string, xmlName: string): Promise<{ xml: Ir
   await using numbers = await ConstantNumbers.open(binFile);
   await checkShapes(xml, numbers);
   await checkAttention(xml, numbers, states);
+  await checkIrSizes(xml, order, numbers, binBytes);
   const weights = describeWeights(xml);
   const outline = {
     xmlFile: xml.file,

@@ -36,6 +36,7 @@ describe('checkShapes', () => {
       version: 11,
       layers: new Map([layer('x', 'Parameter', x), ...layers, layer('y', type, said)]),
       sources: new Map([['y:0', 'x'], ...constants.map((_, index) => [`y:${index + 1}`, `c${index}`] as const)]),
+      sourcePorts: new Map(),
       constants: [],
       rtInfo: new Map(),
     };

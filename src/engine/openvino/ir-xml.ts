@@ -57,6 +57,8 @@ export interface IrXml {
   readonly layers: ReadonlyMap<string, IrLayer>;
   /** For input port `layer:port`, the layer that feeds it. */
   readonly sources: ReadonlyMap<string, string>;
+  /** For input port `layer:port`, the id of that layer's output that feeds it. */
+  readonly sourcePorts: ReadonlyMap<string, string>;
   /** Of all graphs. */
   readonly constants: readonly IrConstant[];
   /** Values of the model's rt_info, by path: `runtime_options/KV_CACHE_PRECISION`. */
@@ -118,10 +120,13 @@ class IrXmlReader {
   #version: number | undefined;
   #isClosed = false;
   #layer: MutableLayer | undefined;
+  /** Of the layer. */
+  #inputs = 0;
   #text = '';
   #layerCount = 0;
   readonly #layers = new Map<string, IrLayer>();
   readonly #sources = new Map<string, string>();
+  readonly #sourcePorts = new Map<string, string>();
   readonly #constants: IrConstant[] = [];
   readonly #rtInfo = new Map<string, string>();
 
@@ -157,6 +162,7 @@ class IrXmlReader {
       version: this.#version ?? 0,
       layers: this.#layers,
       sources: this.#sources,
+      sourcePorts: this.#sourcePorts,
       constants: this.#constants,
       rtInfo: this.#rtInfo,
     };
@@ -197,6 +203,8 @@ class IrXmlReader {
       const names = splitNames(this.#attribute(attributes, 'names') ?? '');
       const text = (key: string): string => this.#attribute(attributes, key) ?? '';
       this.#layer?.outputs.push({ id: text('id'), precision: text('precision'), names, dims: [] });
+    } else if (name === 'port' && parent === 'input' && this.#bodies === 0) {
+      this.#readInput(attributes);
     } else if (name === 'edge' && this.#bodies === 0) {
       this.#readEdge(attributes);
     } else if (this.#path[1] === 'rt_info') {
@@ -237,6 +245,7 @@ class IrXmlReader {
       outputs: [],
     };
     this.#layer = layer;
+    this.#inputs = 0;
     if (this.#bodies > 0) return;
     if (this.#layers.has(layer.id)) throw this.#malformed(`two layers have the id ${layer.id}`);
     this.#layers.set(layer.id, layer);
@@ -255,11 +264,18 @@ class IrXmlReader {
     });
   }
 
+  /** The runtime counts inputs as they stand, whatever their ids: one that is out of its place would be another input. */
+  #readInput(attributes: Attributes): void {
+    const id = this.#id(attributes, 'id', 'an input');
+    if (id !== String(this.#inputs)) throw this.#malformed(`an input of the id ${id} stands in place ${this.#inputs}`);
+    this.#inputs += 1;
+  }
+
   #readEdge(attributes: Attributes): void {
     const end = (key: string): string => this.#id(attributes, key, 'an edge');
     const input = `${end('to-layer')}:${end('to-port')}`;
     if (this.#sources.has(input)) throw this.#malformed(`two edges lead to port ${input}`);
-    end('from-port');
+    this.#sourcePorts.set(input, end('from-port'));
     this.#sources.set(input, end('from-layer'));
     if (this.#sources.size > 4 * MAX_LAYERS) throw this.#limit('edges', 4 * MAX_LAYERS);
   }

@@ -7,7 +7,8 @@ import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import sax from 'sax';
-import { LOGITS_FIRST_ROW, type IrInput } from './ir-outline.js';
+import { LOGITS_FIRST_ROW } from './input-names.js';
+import type { IrInput } from './ir-outline.js';
 import { findLmHead } from './ir-weights.js';
 import type { IrPort, IrXml } from './ir-xml.js';
 

@@ -20,7 +20,8 @@ import { returnFreedMemory } from '../native-library.js';
 import { isSameRow, mendingRun, type RunShape } from './graph-mending.js';
 import { requireRegimeOfRun, ropeRegimeRange } from '../run-plan.js';
 import type { OvApi, Pointer } from './c-api.js';
-import { INPUT, OUTPUT_LOGITS, type DecoderInputs } from './decoder-inputs.js';
+import { OUTPUT_LOGITS, type DecoderInputs } from './decoder-inputs.js';
+import { INPUT } from './input-names.js';
 import { InferRequest } from './infer-request.js';
 
 /** A state that is full is copied into a larger one, and both take memory for a moment. */
