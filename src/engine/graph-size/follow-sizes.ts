@@ -13,8 +13,9 @@ import { addPolynomials, degreeOf, type Polynomial } from './symbolic-size.js';
 /**
  * Most elements that all tensors of one run have together, by what they grow with: nothing (constants that are folded,
  * weights that are widened), a token or a position, two of them (scores of attention). For each, what any graph may have,
- * and how much more for each byte of its weights. Phi-3-mini's graph in int4, with 2.7e9 bytes of weights, has 4, 2.5e6 and
- * 3e3; one in f16 of 1.9e7 bytes, whose weights are widened, 7.9e6, 6e4 and 96.
+ * and how much more for each byte of its weights. Phi-3-mini's ONNX graph in int4, with 2.7e9 bytes of weights, has 4, 2.5e6
+ * and 3e3; one in f16 of 1.9e7 bytes, whose weights are widened, 7.9e6, 6e4 and 96. Its OpenVINO graph in int4, of 2.1e9
+ * bytes, has 3.8e9, 6.3e6 and 2.1e3; of tiny ones of 1e5 bytes by optimum-cli, the most is 1.9 elements a byte, 1.2e4 and 40.
  */
 export const ELEMENT_LIMITS = [
   { what: 'without any text', base: 2 ** 21, perWeightByte: 8 },
@@ -22,7 +23,7 @@ export const ELEMENT_LIMITS = [
   { what: 'for each pair of tokens', base: 2 ** 11, perWeightByte: 2 ** -10 },
 ] as const;
 
-/** The same for the multiplications of its matrices; for each token those of Phi-3-mini are 3.7e9, one a weight. */
+/** The same for the multiplications of its matrices; for each token those of Phi-3-mini are 3.7e9, one a weight (two a byte). */
 export const PRODUCT_LIMITS = [
   { what: 'without any text', base: 2 ** 26, perWeightByte: 4 },
   { what: 'for each token', base: 2 ** 24, perWeightByte: 8 },

@@ -7,7 +7,7 @@ import { UnsupportedError } from '../../errors.js';
 import type { IrXml } from './ir-xml.js';
 
 /** As aipc, optimum-intel and OpenVINO's converters write decoders, with normal and quantised weights. */
-const DECODER_OPERATORS: ReadonlySet<string> = new Set([
+export const DECODER_OPERATORS: ReadonlySet<string> = new Set([
   ...[
     'Abs',
     'Add',
