@@ -21,7 +21,8 @@ export const TARGETS = {
   tokenizer: 12,
   template: 6,
   genai: 6,
-  onnx: 12,
+  onnx: 10,
+  nodes: 2,
   plain: 4,
   openvino: 8,
   constants: 2,
@@ -128,6 +129,8 @@ export function makeCase(seeds: Seeds, id: string): HostileCase {
       return change(random, id, target, ['onnx'], random.pick(seeds.plain), 'model.onnx', mutateOnnx);
     case 'constants':
       return sweptCase(seeds, id);
+    case 'nodes':
+      return sweptNode(seeds, id);
     case 'openvino': {
       const seed = random.pick(seeds.openvino);
       const xml = [...seed.files.keys()].filter((name) => name.endsWith('.xml'));
@@ -170,6 +173,26 @@ function sweptCase(seeds: Seeds, id: string): HostileCase {
     const { bytes, what } = sweepIrConstants(xml, bin, at);
     const changed = new Map([...files, ['openvino_model.bin', bytes] as const]);
     return { id, target: 'constants', uses: ['openvino'], files: changed, what: `${name}: ${what}` };
+  }
+  throw new RangeError(`${id} is beyond the sweep`);
+}
+
+/** Cases of the whole sweep over the nodes of ONNX graphs. */
+export function nodesTotal({ swept }: Seeds): number {
+  return swept.reduce((sum, { sweep }) => sum + sweep.length, 0);
+}
+
+function sweptNode(seeds: Seeds, id: string): HostileCase {
+  const [, seed = 0, number = 0] = id.split(':').map(Number);
+  let at = (seed * SWEEP_STRIDE + number) % nodesTotal(seeds);
+  for (const { name, files, sweep } of seeds.swept) {
+    if (at >= sweep.length) {
+      at -= sweep.length;
+      continue;
+    }
+    const { bytes, what } = sweep.make(at);
+    const changed = new Map([...files, ['model.onnx', bytes] as const]);
+    return { id, target: 'nodes', uses: ['onnx'], files: changed, what: `${name}: ${what}` };
   }
   throw new RangeError(`${id} is beyond the sweep`);
 }

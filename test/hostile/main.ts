@@ -2,14 +2,14 @@
  * npm run test:hostile: valid models, then hostile ones made of them, used as a user would. Prints each failure with the
  * line that repeats it, and a summary in JSON as the last line; exits with 1 where anything failed.
  *
- *   --count N (10,000; of the target constants: the whole sweep)   --seed N (1)   --target NAME
+ *   --count N (10,000; of the targets constants and nodes: the whole sweep)   --seed N (1)   --target NAME
  *   --case NAME: that one alone, its files kept
  */
 import { cp, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { caseNames, makeCase, parseCaseName, sweepTotal, TARGETS, type Target, type Use } from './cases.js';
+import { caseNames, makeCase, nodesTotal, parseCaseName, sweepTotal, TARGETS, type Target, type Use } from './cases.js';
 import { HostileRunner, validCase, type Verdict } from './pool.js';
 import { GGUF_FILE, loadSeeds, type SeedModel, type Seeds } from './seeds.js';
 
@@ -33,7 +33,7 @@ const names =
   values.case === undefined
     ? caseNames(
         Number(values.seed),
-        Number(values.count ?? (values.target === 'constants' ? sweepTotal(seeds) : DEFAULT_COUNT)),
+        Number(values.count ?? wholeSweep(values.target) ?? DEFAULT_COUNT),
         values.target === undefined ? undefined : parseTarget(values.target),
       )
     : [values.case];
@@ -63,7 +63,12 @@ async function checkSeeds({ single, sharded, gguf, onnx, plain, openvino }: Seed
   await check([...single, ...sharded], ['weights', 'tokenizer', 'template']);
   await check(gguf, ['weights', 'tokenizer'], GGUF_FILE);
   await check([...onnx, ...plain], ['onnx']);
+  if (values.target === 'nodes') await check(seeds.swept, ['onnx']);
   await check(openvino, ['openvino', 'tokenizer', 'template']);
+}
+
+function wholeSweep(target: string | undefined): number | undefined {
+  return target === 'constants' ? sweepTotal(seeds) : target === 'nodes' ? nodesTotal(seeds) : undefined;
 }
 
 function parseTarget(name: string): Target {

@@ -15,6 +15,7 @@ import {
 } from '../../src/weights/testing/files.js';
 import type { CaseFile, Use } from './cases.js';
 import { editOnnx, messageIn, nestedGraphs, type Field, type Message } from './mutate/onnx.js';
+import { findChange } from './node-sweep.js';
 import { HostileRunner } from './pool.js';
 import { GGUF_FILE, loadSeeds, type SeedModel, type Seeds } from './seeds.js';
 
@@ -139,6 +140,42 @@ describe('GGUF', () => {
       { metadata: [['tokenizer.ggml.scores', T.array, Buffer.concat([u32(T.f32), u64(2n ** 20n)])]] },
       'FILE_TRUNCATED',
     ],
+    // llama.cpp GHSA-96jg-mvhq-q7q7, pull request 24997: padding to it wraps around.
+    ['an alignment of 2^31', { metadata: [['general.alignment', T.u32, u32(2 ** 31)]] }, 'FILE_MALFORMED'],
+    // llama.cpp pull request 26318: an assertion fails on the type of the number; here it is the number that it is.
+    [
+      'an alignment that is a signed number',
+      { metadata: [['general.alignment', T.i32, u32(32)]] },
+      'ARCHITECTURE_UNSUPPORTED',
+    ],
+    [
+      'an alignment that is a negative number',
+      { metadata: [['general.alignment', T.i32, u32(2 ** 32 - 32)]] },
+      'FILE_MALFORMED',
+    ],
+    // llama.cpp pull request 27188 (gguf-py), ollama issue 17042: counts that no file has bytes for.
+    ['2^63 keys', { metadataCount: 2n ** 63n }, 'FILE_LIMIT_EXCEEDED'],
+    [
+      'an array of an array of 2^62 numbers',
+      { metadata: [['a', T.array, Buffer.concat([u32(T.array), u64(1), u32(T.u8), u64(2n ** 62n)])]] },
+      'FILE_LIMIT_EXCEEDED',
+    ],
+    // llama.cpp pull request 18674: the stride wraps around to 0.
+    [
+      'a dimension of 2^42 + 1',
+      { tensors: [{ ...tensor, dimensions: [32, 2 ** 42 + 1] }], data: Buffer.alloc(128) },
+      'FILE_TRUNCATED',
+    ],
+    // CVE-2024-32878 (llama.cpp): the file ends among the keys, and what was not read is freed.
+    ['an end among its keys', Buffer.concat([ggufOf({ metadataCount: 3n }), text('a')]), 'FILE_TRUNCATED'],
+    // CVE-2025-49847 (llama.cpp, GHSA-8wwf-w4qm-gpqr): the length of a token becomes a negative number of 32 bits.
+    [
+      'a token of 2^31 bytes',
+      {
+        metadata: [['tokenizer.ggml.tokens', T.array, Buffer.concat([u32(T.string), u64(1), u64(2 ** 31)])]],
+      },
+      'FILE_LIMIT_EXCEEDED',
+    ],
     // ggml's docs/gguf.md allows arrays in arrays; readers that recurse run out of stack.
     [
       'arrays in arrays',
@@ -171,6 +208,30 @@ describe('GGUF', () => {
     const bytes = Buffer.isBuffer(file) ? file : ggufOf(file);
     expect(await outcome('weights', undefined, { [GGUF_FILE]: bytes }, GGUF_FILE)).toBe(code);
   });
+
+  // llama.cpp pull requests 25969 and 26511: `-1` is read as a number, and indexes a table of 256 bytes.
+  it.each(['<0x-1>', '<0xZZ>', '<0x+F>', '<0x100>', '<0x>'])(
+    'with a token of a byte %j keeps it a token',
+    async (byte) => {
+      const tokens = ['<unk>', 'a', '\u2581', byte];
+      const metadata: GgufTestFile['metadata'] = [
+        ['tokenizer.ggml.model', T.string, text('llama')],
+        ['tokenizer.ggml.tokens', T.array, array(T.string, tokens.map(text))],
+        [
+          'tokenizer.ggml.scores',
+          T.array,
+          array(
+            T.f32,
+            tokens.map(() => u32(0)),
+          ),
+        ],
+        ['tokenizer.ggml.token_type', T.array, array(T.i32, [2, 1, 1, 6].map(u32))],
+      ];
+      expect(await outcome('tokenizer', undefined, { [GGUF_FILE]: ggufOf({ metadata }) }, GGUF_FILE)).toMatch(
+        /^(ok|TOKENIZER_MALFORMED|TOKENIZER_UNSUPPORTED)$/,
+      );
+    },
+  );
 
   it('with a vocabulary that would make millions of merges is refused', async () => {
     // Of our own: each token of a SentencePiece vocabulary is cut everywhere, in time and memory that nobody bounded.
@@ -314,6 +375,25 @@ describe('tokenizer.json', () => {
         }),
       'TOKENIZER_UNSUPPORTED',
     ],
+    // CVE-2025-6638 (transformers, MarianTokenizer), CVE-2024-12720 (Nougat): theirs, where a file could bring them.
+    ...['>>.+<<', '([\\w\\W]*)*$', '(\\n|.)*\\n+'].map((pattern): [string, () => string, string] => [
+      `the expression ${pattern}`,
+      () =>
+        edited((json) => {
+          json['pre_tokenizer'] = { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false };
+        }),
+      'TOKENIZER_UNSUPPORTED',
+    ]),
+    // sentencepiece issue 1269: a trie whose nodes point beyond it.
+    [
+      'a table of characters that points beyond itself',
+      () =>
+        edited((json) => {
+          const charsmap = Buffer.concat([u32(8), u32(0xffffffff), u32(0x7fffffff), Buffer.from('x\0')]);
+          json['normalizer'] = { type: 'Precompiled', precompiled_charsmap: charsmap.toString('base64') };
+        }),
+      'TOKENIZER_UNSUPPORTED',
+    ],
     [
       'a normalizer that doubles the text, sixteen times',
       () =>
@@ -334,6 +414,7 @@ describe('tokenizer.json', () => {
     ['ten million numbers', () => `[${'1,'.repeat(10_000_000)}1]`, 'FILE_LIMIT_EXCEEDED'],
     ['a million levels', () => '['.repeat(1_000_000) + ']'.repeat(1_000_000), 'FILE_LIMIT_EXCEEDED'],
     ['five million levels', () => '['.repeat(5_000_000), 'FILE_LIMIT_EXCEEDED'],
+    // CVE-2026-1260 and issue 1263 of sentencepiece: a piece as long as the stack.
     [
       'a token of a megabyte',
       () =>
@@ -426,6 +507,20 @@ describe('a chat template', () => {
     ],
     ['that calls itself', '{% macro f(x) %}{{ f(x) }}{{ f(x) }}{% endmacro %}{{ f(1) }}'],
     ['that nests 30,000 deep', `{{ ${'('.repeat(30_000)}1${')'.repeat(30_000)} }}`],
+    // llama.cpp pull requests 19087 and 26387: the parser calls itself for each block, each bracket.
+    ['of 20,000 blocks in blocks', '{% if true %}'.repeat(20_000) + 'x' + '{% endif %}'.repeat(20_000)],
+    ['of 20,000 loops in loops', '{% for i in [1] %}'.repeat(20_000)],
+    ['of 100,000 signs', `{{ ${'-'.repeat(100_000)}1 }}{{ ${'not '.repeat(100_000)}1 }}`],
+    [
+      'that closes what it never opened',
+      `{% macro f(n) %}{% if n > 5 %}${')'.repeat(150)}{{ f(n - 0) }}{% endif %}{% endmacro %}{{ f(8) }}`,
+    ],
+    // Ways out of Python's sandbox: CVE-2016-10745, CVE-2019-10906, CVE-2024-56326, CVE-2025-27516.
+    ['that formats its way out', "{{ '{0.__class__.__init__.__globals__}'.format(messages) }}"],
+    ['that maps its way out', "{{ '{a.constructor}'.format_map({'a': messages}) }}"],
+    ['that keeps a way out for later', "{% set f = '{0.constructor}'.format %}{{ f(messages) }}"],
+    ['that filters its way out', "{{ messages | attr('constructor') | attr('constructor') }}"],
+    ['that maps an attribute', "{{ [messages] | map(attribute='constructor.constructor') | list }}"],
     ['that multiplies a string', '{{ "x" * 1000000000 }}{{ "x" * (10 ** 9) }}'],
     ['that pads a string', '{{ "x" | indent(1000000000) }}{{ "x" | center(1000000000) }}'],
     ['that joins a list a billion times', '{{ range(99999) | join(range(99999) | join("x")) }}'],
@@ -537,7 +632,7 @@ describe('an ONNX folder', () => {
     expect(await outcome('onnx', base, { 'model.onnx': model })).toBe(code);
   });
 
-  // CVE-2026-27489, CVE-2026-34446 (onnx): the name is harmless, the link behind it is not.
+  // CVE-2026-27489, CVE-2026-34446, CVE-2026-34447 (onnx): the name is harmless, the link behind it is not.
   it.each(['../outside.bin', '/etc/passwd', '/dev/zero', 'model.onnx.data'])(
     'with data that is a link to %s is refused',
     async (link) => {
@@ -664,6 +759,73 @@ describe('an OpenVINO folder', () => {
     const xml = edit(xmlOf());
     expect(xml).not.toBe(xmlOf());
     expect(await outcome('openvino', first(seeds.openvino), { 'openvino_model.xml': xml })).toBe(code);
+  });
+});
+
+describe('a node of an ONNX graph', () => {
+  const G = 'node \\d+ GroupQueryAttention';
+  const I32 = 'a constant of type 6';
+  // Pull requests of microsoft/onnxruntime, and what they refuse.
+  const cases: [attack: string, model: string, change: string][] = [
+    ['with a negative length of the keys (28031)', 'aipc onnx int4', `${G}, input 5: ${I32} \\[1\\] of -2147483648`],
+    ['with a length beyond the rotary tables (28277)', 'aipc onnx int4', `${G}, input 5: ${I32} \\[1\\] of 2147483647`],
+    ['with lengths of another batch (28031, 28259)', 'aipc onnx int4', `${G}, input 5: ${I32} \\[3\\]`],
+    ['with a total length of no number (32607)', 'aipc onnx int4', `${G}, input 6: ${I32} \\[0\\]`],
+    ['with a total length of 2^31 - 1 (28031)', 'aipc onnx int4', `${G}, input 6: ${I32} \\[1\\] of 2147483647`],
+    ['with groups beyond the scales (27582)', 'MatMulNBits sample 2', `input 4: ${I32} \\[64\\] of 2147483647`],
+    ['with negative groups (27582)', 'MatMulNBits sample 2', `input 4: ${I32} \\[64\\] of -1`],
+    [
+      'with positions beyond the rotary tables (27597)',
+      'RotaryEmbedding sample 1',
+      'input 1: .* \\[1, 3\\] of 1048576',
+    ],
+    ['with negative positions (27597)', 'RotaryEmbedding sample 1', 'input 1: .* \\[1, 3\\] of -1'],
+    ['with a past of 2^31 - 1 (28747)', 'MultiHeadAttention sample 1', `input 8: ${I32} \\[1\\] of 2147483647`],
+    [
+      'with a skip of no rows (31676)',
+      'SkipLayerNormalization sample 1',
+      'input 1: a constant of type 1 \\[0, 3, 8\\]',
+    ],
+    ['that divides by 0 (27693, 27833)', 'Div sample 2', 'input 1: a constant of type 7 \\[2\\] of 0'],
+    ['that divides the least number by -1 (27693)', 'Div sample 2', 'input 1: a constant of type 7 \\[2\\] of -1'],
+    ['with batches that do not match (27090)', 'GatherND sample 1', 'batch_dims added: 2$'],
+  ];
+  it.each(cases)('%s is refused, or computed within bounds', async (_, model, change) => {
+    const files = findChange(seeds.swept, model, new RegExp(change));
+    const hostile = { id: 'named', target: 'files', uses: ['onnx'], files, what: 'named' } as const;
+    const { failure, outcomes } = await runner.run(hostile, 1);
+    expect(failure).toBeUndefined();
+    expect(outcomes[0]).toMatch(
+      /^(ok|TENSOR_SHAPE_MISMATCH|FILE_MALFORMED|MODEL_FEATURE_UNSUPPORTED|FILE_LIMIT_EXCEEDED|RUNTIME_FAILED)$/,
+    );
+  });
+});
+
+describe('code in a model folder', () => {
+  // trust_remote_code and pickles: CVE-2025-32434 and CVE-2026-1839 among many. aipc runs and reads neither.
+  it('that config.json and tokenizer_config.json name is not run', async () => {
+    const base = first(seeds.single);
+    const auto_map = {
+      AutoConfig: 'evil.Config',
+      AutoModelForCausalLM: 'evil.Model',
+      AutoTokenizer: ['evil.Tok', null],
+    };
+    const withMap = (file: string): string =>
+      JSON.stringify({ ...(JSON.parse(fileOf(base, file).toString()) as object), auto_map });
+    const changed = {
+      'config.json': withMap('config.json'),
+      'tokenizer_config.json': withMap('tokenizer_config.json'),
+      'evil.py': 'import os; os.system("touch /tmp/evil")',
+    };
+    expect(await outcome('weights', base, changed)).toBe('ok');
+    expect(await outcome('tokenizer', base, changed)).toBe('ok');
+  });
+
+  it('in a pickle is not read', async () => {
+    const { name, files } = first(seeds.single);
+    const without = { name, files: new Map([...files].filter(([file]) => !file.endsWith('.safetensors'))) };
+    const pickle = "cos\nsystem\n(S'touch /tmp/evil'\ntR.";
+    expect(await outcome('weights', without, { 'pytorch_model.bin': pickle })).toBe('MODEL_FILE_MISSING');
   });
 });
 

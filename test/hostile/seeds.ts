@@ -7,6 +7,7 @@ import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { exportModel } from '../../src/model/export-model.js';
 import { exportOpenvinoModel } from '../../src/model/export-openvino-model.js';
+import { sweptModels, type SweptModel } from './node-sweep.js';
 import { LLAMA_TINY_GGUF, tinyModelFolder } from '../golden/vectors.js';
 
 /** The files of a model, by name; for a .gguf file one. */
@@ -24,6 +25,8 @@ export interface Seeds {
   /** With plain attention. */
   readonly plain: readonly SeedModel[];
   readonly openvino: readonly SeedModel[];
+  /** Of which every node is changed in turn. */
+  readonly swept: readonly SweptModel[];
 }
 
 export const GGUF_FILE = 'model.gguf';
@@ -38,16 +41,20 @@ export async function loadSeeds(): Promise<Seeds> {
     await exportModel(tinyModelFolder('phi3-window'), onnx, { weightFormat: 'int4', blockSize: 32, workers: 0 });
     const openvino = path.join(root, 'openvino-int8');
     await exportOpenvinoModel(tinyModelFolder('llama-tiny'), openvino, { weightFormat: 'int8', workers: 0 });
+    const aipc = await readModel('aipc onnx int4', onnx);
+    const dml = await contract('builder-dml-fp16');
+    const plain = await plainAttention();
+    const decoders = [aipc, dml, await contract('builder-cpu-int4-asym'), await communityGqa(), plain];
+    let swept: readonly SweptModel[] | undefined;
     return {
       single: await Promise.all((['llama-tiny', 'phi3-window'] as const).map((name) => tiny(name))),
       sharded: [await tiny('phi3-deep')],
       gguf: [{ name: 'llama-tiny.gguf', files: new Map([[GGUF_FILE, await readFile(LLAMA_TINY_GGUF)]]) }],
-      onnx: [
-        await contract('builder-cpu-int4'),
-        await contract('builder-dml-fp16'),
-        await readModel('aipc onnx int4', onnx),
-      ],
-      plain: [await plainAttention()],
+      onnx: [await contract('builder-cpu-int4'), dml, aipc],
+      plain: [plain],
+      get swept() {
+        return (swept ??= sweptModels(decoders, plain));
+      },
       openvino: [
         await contract('optimum-int8'),
         await contract('optimum-int4-asym-gs32-ratio06'),
@@ -65,14 +72,22 @@ function tiny(name: Parameters<typeof tinyModelFolder>[0]): Promise<SeedModel> {
 
 /** One of torch's graphs, with the configuration beside it. */
 async function plainAttention(): Promise<SeedModel> {
-  const folder = path.join(CONTRACT_MODELS, 'torch-plain-attention');
-  const files = new Map([
-    ['config.json', await readFile(path.join(folder, 'config.json'))],
-    ['model.onnx', await readFile(path.join(folder, 'onnx', 'model_fp16.onnx'))],
-    ['model_fp16.onnx_data', await readFile(path.join(folder, 'onnx', 'model_fp16.onnx_data'))],
-    ['model_fp16.onnx_data_1', await readFile(path.join(folder, 'onnx', 'model_fp16.onnx_data_1'))],
-  ]);
-  return { name: 'torch-plain-attention', files };
+  return oneGraph('torch-plain-attention', 'model_fp16');
+}
+
+async function communityGqa(): Promise<SeedModel> {
+  return oneGraph('onnx-community-gqa', 'model_q4');
+}
+
+/** The graph and its weights lie in a folder of their own, where others are. */
+async function oneGraph(name: string, graph: string): Promise<SeedModel> {
+  const folder = path.join(CONTRACT_MODELS, name);
+  const files = new Map([['config.json', await readFile(path.join(folder, 'config.json'))]]);
+  for (const file of (await readdir(path.join(folder, 'onnx'))).sort()) {
+    if (file === `${graph}.onnx`) files.set('model.onnx', await readFile(path.join(folder, 'onnx', file)));
+    else if (file.startsWith(`${graph}.onnx_`)) files.set(file, await readFile(path.join(folder, 'onnx', file)));
+  }
+  return { name, files };
 }
 
 async function readModel(name: string, folder: string): Promise<SeedModel> {

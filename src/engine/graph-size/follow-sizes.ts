@@ -51,8 +51,8 @@ export interface FollowOptions {
   readonly ruleOf: (node: GraphNode) => Rule | undefined;
   /** Whether a tensor is an output that the caller has made room for. */
   readonly isBound?: (name: string) => boolean;
-  /** What else is asked of a node of this format. */
-  readonly checkNode?: (node: GraphNode) => void;
+  /** What else is asked of a node of this format; an input that is left out is undefined. */
+  readonly checkNode?: (node: GraphNode, inputs: readonly (Extent | undefined)[]) => void;
 }
 
 /** What a graph computes in one run. */
@@ -116,8 +116,8 @@ class Follower {
         `an operator ${node.operator.slice(0, 80)} of '${node.domain.slice(0, 80)}', which no decoder needs`,
       );
     }
-    this.#options.checkNode?.(node);
     const inputs = node.inputs.map((input) => (input === '' ? undefined : this.#find(known, input, node)));
+    this.#options.checkNode?.(node, inputs);
     const isBound = this.#options.isBound ?? (() => false);
     const { outputs, taken, products, scratch } = rule(node, inputs, isBound);
     let elements = addPolynomials(scratch ?? new Map(), taken ?? new Map());

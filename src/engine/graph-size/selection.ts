@@ -39,7 +39,15 @@ export const gatherQuantised: Rule = (node, inputs) => {
   if (dims === undefined || indices === undefined || bits < 1) return one(NOTHING);
   const axis = axisOf(attribute(node, 'gather_axis') ?? 0, dims.length);
   const all = [...dims.slice(0, axis), ...indices, ...dims.slice(axis + 1)];
-  return one(extentOf([...all.slice(0, -1), multiply(all.at(-1) ?? UNKNOWN, number(Math.ceil(8 / bits)))]));
+  const last = all.at(-1) ?? UNKNOWN;
+  const unpacked = multiply(last, number(Math.ceil(8 / bits)));
+  // Whether a byte has several numbers its type says; here, how many blocks of them have a scale.
+  const scales = constantOf(at(inputs, 2).dims?.at(-1) ?? UNKNOWN);
+  const blocks = (size: Amount): number =>
+    Math.ceil((constantOf(size) ?? NaN) / (attribute(node, 'block_size') ?? 128));
+  const fits = [last, unpacked].filter((size) => blocks(size) === scales);
+  const width = fits.length === 1 ? (fits[0] ?? UNKNOWN) : either(last, unpacked);
+  return one(extentOf([...all.slice(0, -1), width]));
 };
 
 export const gatherNd: Rule = (node, inputs) => {

@@ -68,6 +68,16 @@ export function tensorMissing(
   );
 }
 
+/** For inputs that the graph asks for and aipc does not give. */
+export function inputsUnknown(config: GenaiConfig, unknown: readonly string[]): UnsupportedError {
+  return new UnsupportedError(
+    'MODEL_FEATURE_UNSUPPORTED',
+    `${config.modelFile} asks for inputs that aipc does not know: ${unknown.join(', ')}. ` +
+      `It runs text decoders of ${config.layers} layers with a KV cache, as ${config.file} describes this one.`,
+    { details: { file: config.modelFile, inputs: unknown } },
+  );
+}
+
 type Kind = 'Input' | 'Output' | 'OverridableInitializer';
 
 /** Reads and checks the session's inputs and outputs. Throws FILE_MALFORMED, TENSOR_*, DTYPE_*, MODEL_FEATURE_*. */
@@ -151,14 +161,7 @@ export function readDecoderIo(api: OrtApi, session: Pointer, config: GenaiConfig
     layers.push(names);
   }
   const unknown = [...inputs.keys()].filter((name) => !known.has(name));
-  if (unknown.length > 0) {
-    throw new UnsupportedError(
-      'MODEL_FEATURE_UNSUPPORTED',
-      `${config.modelFile} asks for inputs that aipc does not know: ${unknown.join(', ')}. ` +
-        `It runs text decoders of ${config.layers} layers with a KV cache, as ${config.file} describes this one.`,
-      { details: { file: config.modelFile, inputs: unknown } },
-    );
-  }
+  if (unknown.length > 0) throw inputsUnknown(config, unknown);
   return {
     inputIds: config.inputIds,
     attentionMask: config.attentionMask,

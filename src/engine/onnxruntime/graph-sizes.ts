@@ -7,9 +7,10 @@ import { extentOf, type Extent } from '../graph-size/extent.js';
 import { followSizes } from '../graph-size/follow-sizes.js';
 import type { Graph, GraphNode } from '../graph-size/graph.js';
 import { add, BATCH, between, number, PAST, TOKENS, variable, type Polynomial } from '../graph-size/symbolic-size.js';
-import { LOGITS_COUNT, LOGITS_FIRST_ROW, tensorMissing } from './decoder-io.js';
+import { inputsUnknown, LOGITS_COUNT, LOGITS_FIRST_ROW, tensorMissing } from './decoder-io.js';
 import type { GenaiConfig } from './genai-config.js';
 import { readGraph } from './graph-nodes.js';
+import { checkOperatorInputs } from './operator-inputs.js';
 import { SIZE_RULES } from './operator-sizes.js';
 
 /** Decoder layers of plain attention have about 150 nodes each; the deepest models have 80 layers. */
@@ -29,6 +30,8 @@ const DIVISORS: readonly string[] = [
   'bits',
   'block_size',
 ];
+/** Of which a kernel counts backwards without looking where it is negative (ONNX Runtime 1.30). */
+const NATURALS: readonly string[] = ['batch_dims'];
 const MAX_DIVISOR = 2 ** 24;
 
 /** Which input of GroupQueryAttention has the positions (docs/ContribOperators.md). */
@@ -59,9 +62,10 @@ export async function checkGraphSizes(config: GenaiConfig, weightBytes: number):
     inputs: boundInputs(config, graph),
     ruleOf: ({ operator, domain }) => (DOMAINS.includes(domain) ? SIZE_RULES.get(operator) : undefined),
     isBound: (name) => bound.has(name),
-    checkNode: (node) => {
+    checkNode: (node, inputs) => {
       checkDivisors(config, node);
       checkPositions(config, node);
+      checkOperatorInputs(config.modelFile, node, inputs);
     },
   });
 }
@@ -77,23 +81,26 @@ function boundInputs(config: GenaiConfig, graph: Graph): Map<string, Extent> {
   const isPast = [pastKey, pastValue].map((template) => template.split('%d'));
   const extents = new Map<string, Extent>();
   for (const name of graph.inputs) {
-    // Another one than these is refused once the session tells its inputs.
     let extent = extentOf([batch, tokens], { range: upTo(new Map([[0, MAX_TOKEN_ID]])) });
     if (isPast.some(([start = '', end = '']) => name.startsWith(start) && name.endsWith(end))) extent = kv;
     else if (name === attentionMask) extent = extentOf([batch, all], { range: upTo(new Map([[0, 1]])) });
     else if (name === positionIds) extent = extentOf([batch, tokens], { range: upTo(all.high) });
     else if (name === LOGITS_COUNT || name === LOGITS_FIRST_ROW) {
       extent = extentOf([number(1)], { range: upTo(tokens.high) });
-    } else if (name !== inputIds && graph.initialisers.has(name)) continue; // its default: aipc gives no other
+    } else if (name !== inputIds) {
+      if (!graph.initialisers.has(name)) throw inputsUnknown(config, [name.slice(0, 80)]);
+      continue; // its default: aipc gives no other
+    }
     extents.set(name, extent);
   }
   return extents;
 }
 
 function checkDivisors({ modelFile }: GenaiConfig, { operator, integers }: GraphNode): void {
-  for (const name of DIVISORS) {
+  for (const name of [...DIVISORS, ...NATURALS]) {
     const value = integers.get(name)?.[0];
-    const least = operator === 'RotaryEmbedding' || name === 'rotary_embedding_dim' ? 0 : 1;
+    const canBeZero = operator === 'RotaryEmbedding' || name === 'rotary_embedding_dim' || NATURALS.includes(name);
+    const least = canBeZero ? 0 : 1;
     if (value === undefined || (value >= least && value <= MAX_DIVISOR)) continue;
     throw new ModelFormatError(
       'FILE_MALFORMED',

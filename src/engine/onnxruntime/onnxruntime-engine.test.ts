@@ -111,7 +111,7 @@ describe('createOnnxRuntimeEngine', () => {
     ['decoder.num_hidden_layers', 1, 'MODEL_FEATURE_UNSUPPORTED'],
     ['decoder.num_key_value_heads', 2, 'TENSOR_SHAPE_MISMATCH'],
     ['decoder.outputs.logits', 'scores', 'TENSOR_MISSING'],
-    ['decoder.inputs.attention_mask', 'past_key_values.0.key', 'DTYPE_UNSUPPORTED'],
+    ['decoder.inputs.attention_mask', 'past_key_values.0.key', 'MODEL_FEATURE_UNSUPPORTED'],
     ['vocab_size', 321, 'TENSOR_SHAPE_MISMATCH'],
   ])('refuses a configuration where %s is %s', async (field, value, code) => {
     await configure(field, value);
@@ -144,10 +144,10 @@ describe('createOnnxRuntimeEngine', () => {
   });
 
   it("hands on the runtime's own words when it refuses a model", async () => {
-    await patchModel('block_size', 'block_sise');
+    await patchModel('accuracy_level', 'accuracy_levle');
     await expect(createOnnxRuntimeEngine(folder)).rejects.toMatchObject({
       code: 'RUNTIME_FAILED',
-      message: expect.stringMatching(/model\.onnx cannot be loaded\. ONNX Runtime .*block_sise/s) as string,
+      message: expect.stringMatching(/model\.onnx cannot be loaded\. ONNX Runtime .*accuracy_levle/s) as string,
     });
   });
 

@@ -72,6 +72,10 @@ export function editOnnx(bytes: Buffer, edit: (model: Message) => void): Buffer 
   return encode(model);
 }
 
+export function readOnnx(bytes: Buffer): Message {
+  return decode(bytes, 'model');
+}
+
 /** The first message in field `number` of `message`. */
 export function messageIn(message: Message, number: number): Message {
   for (const { number: found, value } of message.fields) if (found === number && isMessage(value)) return value;
