@@ -7,7 +7,7 @@ import { stat } from 'node:fs/promises';
 import { defaultContextTokens } from '../engine/default-context.js';
 import { readOnnxFolder } from '../engine/onnxruntime/onnx-folder.js';
 import { refuseUnsupported } from '../engine/onnxruntime/graph-check.js';
-import { readModelOutline } from '../engine/onnxruntime/model-outline.js';
+import { readOnnxGraph } from '../engine/onnxruntime/onnx-graph.js';
 import { exportRecipeFor, type ExportRecipe } from '../engine/openvino/device-profiles.js';
 import { readIrOutline } from '../engine/openvino/ir-outline.js';
 import type { WeightStorage } from '../engine/openvino/ir-weights.js';
@@ -196,17 +196,17 @@ async function describeOpenvino(model: ResolvedModel): Promise<ModelDescription>
 
 async function describeOnnx(model: ResolvedModel): Promise<ModelDescription> {
   const config = await readOnnxFolder(model.path);
-  const outline = await readModelOutline(config.modelFile);
-  refuseUnsupported(config.modelFile, outline);
+  const graph = await readOnnxGraph(config.modelFile);
+  refuseUnsupported(config.modelFile, graph);
   return {
     ...identity(model),
-    sizeBytes: outline.fileBytes,
+    sizeBytes: graph.fileBytes,
     layers: config.layers,
     vocabularySize: config.vocabularySize,
     contextTokens: config.contextTokens,
-    weights: onnxWeights(outline),
-    graph: onnxGraph(config, outline),
-    devices: onnxDevices(config, outline),
+    weights: onnxWeights(graph),
+    graph: onnxGraph(config, graph),
+    devices: onnxDevices(config, graph),
   };
 }
 

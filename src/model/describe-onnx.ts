@@ -1,11 +1,10 @@
 /**
- * What an ONNX folder is, in words, and which devices and providers it suits, by its configuration and the outline of
- * its graph. It loads nothing and does not know the machine.
+ * What an ONNX folder is, in words, and which devices and providers it suits, by its configuration and its graph. It loads nothing and does not know the machine.
  */
 import { joinedTableOffset } from '../engine/onnxruntime/folder-provider-options.js';
 import type { GenaiConfig } from '../engine/onnxruntime/genai-config.js';
 import { sharesKv } from '../engine/onnxruntime/graph-check.js';
-import type { ModelOutline } from '../engine/onnxruntime/model-outline.js';
+import type { OnnxGraph } from '../engine/onnxruntime/onnx-graph.js';
 import { ignoredFolderOptions } from '../engine/onnxruntime/session-options.js';
 import type { DeviceSuits } from './device-suits.js';
 
@@ -14,7 +13,7 @@ const FLOAT = 1;
 const FLOAT16 = 10;
 
 /** `81 % of the bytes quantised (int4 or int8)`, most of them first; shares under one per cent are left out. */
-export function onnxWeights({ weightBytes }: ModelOutline): readonly string[] {
+export function onnxWeights({ weightBytes }: OnnxGraph): readonly string[] {
   const shares = new Map<string, number>();
   for (const [elementType, bytes] of weightBytes) {
     const name = nameOf(elementType);
@@ -35,34 +34,34 @@ function nameOf(elementType: number): string {
 const MADE_FOR: Readonly<Record<string, string>> = { dml: 'DirectML', webgpu: 'WebGPU', cuda: 'CUDA' };
 
 /** What it was made for, and how its graph goes about attention. */
-export function onnxGraph(config: GenaiConfig, outline: ModelOutline): readonly string[] {
+export function onnxGraph(config: GenaiConfig, graph: OnnxGraph): readonly string[] {
   const made = [...config.providerOptions.keys()].flatMap((name) => MADE_FOR[name] ?? []);
-  const kvType = outline.inputTypes.get(config.pastKey.replace('%d', '0')) === FLOAT16 ? 'f16' : 'f32';
+  const kvType = graph.inputTypes.get(config.pastKey.replace('%d', '0')) === FLOAT16 ? 'f16' : 'f32';
   const ignored = ignoredFolderOptions(config.sessionOptions);
   return [
     ...made.map((name) => `made for ${name}`),
-    sharesKv(outline)
+    sharesKv(graph)
       ? `GroupQueryAttention, KV cache in ${kvType}, past and present in one memory`
       : `plain attention, KV cache in ${kvType}, written anew at every run`,
-    ...(outline.inputTypes.has(config.positionIds) ? ['takes position_ids'] : []),
-    ...(outline.operators.has('If') ? ['chooses between two rotary tables (longrope)'] : []),
+    ...(graph.inputTypes.has(config.positionIds) ? ['takes position_ids'] : []),
+    ...(graph.operators.has('If') ? ['chooses between two rotary tables (longrope)'] : []),
     ...(ignored.length > 0 ? [`session options that aipc does not take: ${ignored.join(', ')}`] : []),
   ];
 }
 
-export function onnxDevices(config: GenaiConfig, outline: ModelOutline): readonly DeviceSuits[] {
-  const isHalf = outline.inputTypes.get(config.pastKey.replace('%d', '0')) === FLOAT16;
+export function onnxDevices(config: GenaiConfig, graph: OnnxGraph): readonly DeviceSuits[] {
+  const isHalf = graph.inputTypes.get(config.pastKey.replace('%d', '0')) === FLOAT16;
   const offset = joinedTableOffset(config);
   const onCpu = [
     ...(isHalf
       ? ['Computed in half precision, as its graph is: a folder made for the CPU is faster and more exact.']
       : []),
-    ...(sharesKv(outline) ? [] : ['Its graph copies the KV cache at every token: long contexts are slow.']),
+    ...(sharesKv(graph) ? [] : ['Its graph copies the KV cache at every token: long contexts are slow.']),
     ...(offset === undefined ? [] : [`Up to ${offset} tokens: the rotary table beyond is for WebGPU.`]),
   ];
   return [
     { device: 'cpu', suits: true, reasons: [], needs: [], notes: onCpu },
-    gpu(config, outline, isHalf),
+    gpu(config, graph, isHalf),
     {
       device: 'npu',
       suits: false,
@@ -74,8 +73,8 @@ export function onnxDevices(config: GenaiConfig, outline: ModelOutline): readonl
 }
 
 /** Providers whose kernels run the graph: DirectML and CUDA have GroupQueryAttention in half precision alone. */
-function gpu(config: GenaiConfig, outline: ModelOutline, isHalf: boolean): DeviceSuits {
-  if (!sharesKv(outline)) {
+function gpu(config: GenaiConfig, graph: OnnxGraph, isHalf: boolean): DeviceSuits {
+  if (!sharesKv(graph)) {
     return {
       device: 'gpu',
       suits: false,
@@ -87,9 +86,7 @@ function gpu(config: GenaiConfig, outline: ModelOutline, isHalf: boolean): Devic
   const isJoined = joinedTableOffset(config) !== undefined;
   const providers = [
     'webgpu',
-    ...(isHalf && !isJoined && !outline.operators.has('If') && outline.inputTypes.has(config.positionIds)
-      ? ['dml']
-      : []),
+    ...(isHalf && !isJoined && !graph.operators.has('If') && graph.inputTypes.has(config.positionIds) ? ['dml'] : []),
     ...(isHalf && !isJoined ? ['cuda'] : []),
   ];
   const ways = providers.map((name) => `--provider ${name}`).join(', ');

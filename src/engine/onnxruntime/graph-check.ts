@@ -3,7 +3,7 @@
  * program from a stranger: what no decoder needs is refused. It reads no file.
  */
 import { UnsupportedError } from '../../errors.js';
-import type { ModelOutline } from './model-outline.js';
+import type { OnnxGraph } from './onnx-graph.js';
 
 /**
  * The operators of decoders as aipc, onnxruntime-genai's model builder and Olive write them (builders/base.py,
@@ -35,14 +35,14 @@ const WITH_SHARED_KV = new Set(DECODER_OPERATORS);
 const WITH_PLAIN_ATTENTION = new Set([...DECODER_OPERATORS, ...PLAIN_ATTENTION_OPERATORS]);
 
 /** Whether past and present can be the same memory: GroupQueryAttention then appends in place. */
-export function sharesKv({ operators }: Pick<ModelOutline, 'operators'>): boolean {
+export function sharesKv({ operators }: Pick<OnnxGraph, 'operators'>): boolean {
   return operators.has('GroupQueryAttention');
 }
 
 /** Throws MODEL_FEATURE_UNSUPPORTED for what aipc does not run. */
-export function refuseUnsupported(file: string, outline: ModelOutline): void {
-  const { operators, hasNestedGraphs } = outline;
-  const known = sharesKv(outline) ? WITH_SHARED_KV : WITH_PLAIN_ATTENTION;
+export function refuseUnsupported(file: string, graph: OnnxGraph): void {
+  const { operators, hasNestedGraphs } = graph;
+  const known = sharesKv(graph) ? WITH_SHARED_KV : WITH_PLAIN_ATTENTION;
   const others = [...operators].filter((operator) => !known.has(operator));
   if (others.length > 0 || hasNestedGraphs) {
     const found = others.length > 0 ? others.slice(0, 8).join(', ') : 'graphs in attributes';

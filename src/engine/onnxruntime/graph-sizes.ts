@@ -9,12 +9,10 @@ import type { Graph, GraphNode } from '../graph-size/graph.js';
 import { add, BATCH, between, number, PAST, TOKENS, variable, type Polynomial } from '../graph-size/symbolic-size.js';
 import { inputsUnknown, LOGITS_COUNT, LOGITS_FIRST_ROW, tensorMissing } from './decoder-io.js';
 import type { GenaiConfig } from './genai-config.js';
-import { readGraph } from './graph-nodes.js';
+import { MAX_NODES, type OnnxGraph } from './onnx-graph.js';
 import { checkOperatorInputs } from './operator-inputs.js';
 import { SIZE_RULES } from './operator-sizes.js';
 
-/** Decoder layers of plain attention have about 150 nodes each; the deepest models have 80 layers. */
-export const MAX_NODES = 2 ** 14;
 const MAX_TOKEN_ID = 2 ** 31;
 /**
  * Attributes that kernels take as numbers of 32 bits and divide by without looking (ONNX Runtime 1.30: 2^53 becomes 0). 0
@@ -41,8 +39,11 @@ const POSITIONS_OF_ATTENTION = 9;
 const DOMAINS: readonly string[] = ['', 'ai.onnx', 'com.microsoft'];
 
 /** Throws what followSizes() does, FILE_MALFORMED for a node's attributes or positions, TENSOR_MISSING for an output. */
-export async function checkGraphSizes(config: GenaiConfig, weightBytes: number): Promise<void> {
-  const graph = await readGraph(config.modelFile);
+export function checkGraphSizes(
+  config: GenaiConfig,
+  graph: OnnxGraph,
+  weightBytes = [...graph.weightBytes.values()].reduce((sum, bytes) => sum + bytes, 0),
+): void {
   const layers = Array.from({ length: config.layers }, (_, layer) => String(layer));
   const bound = new Set(
     layers.flatMap((layer) => [config.presentKey.replace('%d', layer), config.presentValue.replace('%d', layer)]),

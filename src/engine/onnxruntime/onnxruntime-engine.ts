@@ -24,11 +24,11 @@ import { checkGraphSizes } from './graph-sizes.js';
 import { GrowingBackend } from './growing-backend.js';
 import { kvBytesPerPosition } from './kv-memory.js';
 import { readOnnxFolder } from './onnx-folder.js';
-import { readModelOutline, type ModelOutline } from './model-outline.js';
+import { readOnnxGraph, type OnnxGraph } from './onnx-graph.js';
 import { OnnxRuntimeBackend } from './onnxruntime-backend.js';
 import { appendPlugin, describePluginDevice, openPlugin, type Plugin, type PluginQuery } from './plugin-provider.js';
 import { PROVIDER_PROFILES, PROVIDERS, type ProviderName, type ProviderProfile } from './providers.js';
-import { readRopeSwitch, type RopeSwitch } from './rope-switch.js';
+import { findRopeSwitch, type RopeSwitch } from './rope-switch.js';
 import {
   createSessionOptions,
   MAX_THREADS,
@@ -191,17 +191,17 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
   const config = await readOnnxFolder(folder);
   const plugin = await pluginOf(options);
   const resolved = resolveOptions(options, config, plugin);
-  const outline = await readModelOutline(config.modelFile);
-  onProgress?.({ phase: 'check', modelBytes: outline.fileBytes });
-  refuseUnsupported(config.modelFile, outline);
+  const graph = await readOnnxGraph(config.modelFile);
+  onProgress?.({ phase: 'check', modelBytes: graph.fileBytes });
+  refuseUnsupported(config.modelFile, graph);
   refuseCustomOperators(config.file, config.sessionOptions);
-  await checkHeadSize(config);
-  if (!sharesKv(outline)) refuseOffCpu(config.modelFile, resolved.profile);
-  const ropeSwitch = (await readRopeSwitch(config.modelFile)) ?? kernelSwitch(config, resolved.profile);
-  if (resolved.profile.device === 'cpu') requireMemoryFor(config, outline, resolved.contextTokens);
-  await checkGraphSizes(config, weightBytesOf(outline));
+  checkHeadSize(config, graph);
+  if (!sharesKv(graph)) refuseOffCpu(config.modelFile, resolved.profile);
+  const ropeSwitch = findRopeSwitch(config.modelFile, graph) ?? kernelSwitch(config, resolved.profile);
+  if (resolved.profile.device === 'cpu') requireMemoryFor(config, graph, resolved.contextTokens);
+  checkGraphSizes(config, graph);
   const api = await loadOrtApi();
-  onProgress?.({ phase: 'load', modelBytes: outline.fileBytes });
+  onProgress?.({ phase: 'load', modelBytes: graph.fileBytes });
   using mapped = new MappedByLoad();
   const session = await openSession(
     api,
@@ -214,9 +214,9 @@ export async function createOnnxRuntimeEngine(folder: string, options: OnnxRunti
     await mapped.returnPages(path.dirname(config.modelFile));
     const io = readDecoderIo(api, session, config);
     const { memoryName } = resolved.profile;
-    const limits = limitsOf(io, resolved, outline, ropeSwitch);
+    const limits = limitsOf(io, resolved, graph, ropeSwitch);
     const parts = { api, session, io, info: infoOf(api, io, resolved), limits };
-    if (!sharesKv(outline)) {
+    if (!sharesKv(graph)) {
       return createEngine(new GrowingBackend({ ...parts, limits: plainLimits(parts.limits, config.ropeBoundaries) }));
     }
     return createEngine(
@@ -275,26 +275,22 @@ function refuseOffCpu(file: string, { device, label }: ProviderProfile): void {
   );
 }
 
-function weightBytesOf({ weightBytes }: ModelOutline): number {
-  return [...weightBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
-}
-
 /** Weights and one sequence's KV cache at the asked context must fit before either is claimed. */
-function requireMemoryFor(config: GenaiConfig, outline: ModelOutline, contextTokens: number): void {
+function requireMemoryFor(config: GenaiConfig, graph: OnnxGraph, contextTokens: number): void {
   const kvType: FloatType =
-    outline.inputTypes.get(config.pastKey.replace('%d', '0')) === ELEMENT_TYPE.f16 ? 'f16' : 'f32';
+    graph.inputTypes.get(config.pastKey.replace('%d', '0')) === ELEMENT_TYPE.f16 ? 'f16' : 'f32';
   const factors: Readonly<Record<number, number>> = {
     [ELEMENT_TYPE.f32]: WEIGHT_MEMORY_FACTOR.f32,
     [ELEMENT_TYPE.f16]: kvType === 'f16' ? WEIGHT_MEMORY_FACTOR.f16 : WEIGHT_MEMORY_FACTOR.f16Widened,
   };
   const kvBytes = contextTokens * kvBytesPerPosition({ ...config, type: kvType });
   let weightBytes = 0;
-  for (const [elementType, bytes] of outline.weightBytes) {
+  for (const [elementType, bytes] of graph.weightBytes) {
     weightBytes += bytes * (factors[elementType] ?? WEIGHT_MEMORY_FACTOR.quantised);
   }
   requireMemory(
     `${config.modelFile} with a context of ${contextTokens} tokens`,
-    Math.max(weightBytes, outline.fileBytes) + kvBytes, // a file may leave out how long its tensors are
+    Math.max(weightBytes, graph.fileBytes) + kvBytes, // a file may leave out how long its tensors are
     'Give a smaller contextTokens, close other programs, or export the model with int4 weights.',
   );
 }
@@ -364,18 +360,18 @@ function infoOf(api: OrtApi, io: DecoderIo, { plugin, profile, device: { index }
  * Whether a run's own tokens decide on its rope factors, so that a long prompt must be one run. Where past and present are
  * the same memory, the mask may be wider than the tokens and decides ahead of them.
  */
-function isRegimeByRun(outline: ModelOutline, ropeSwitch: RopeSwitch | undefined): boolean {
-  return ropeSwitch !== undefined && (ropeSwitch.by === 'positions' || !sharesKv(outline));
+function isRegimeByRun(graph: OnnxGraph, ropeSwitch: RopeSwitch | undefined): boolean {
+  return ropeSwitch !== undefined && (ropeSwitch.by === 'positions' || !sharesKv(graph));
 }
 
 function limitsOf(
   io: DecoderIo,
   { profile, device, contextTokens, maxSlots, prefillChunkTokens }: ResolvedOptions,
-  outline: ModelOutline,
+  graph: OnnxGraph,
   ropeSwitch: RopeSwitch | undefined,
 ): EngineLimits {
   const switches = ropeSwitch !== undefined && ropeSwitch.boundaryTokens < contextTokens;
-  const isByRun = switches && isRegimeByRun(outline, ropeSwitch);
+  const isByRun = switches && isRegimeByRun(graph, ropeSwitch);
   const isWhole = profile.prefill === 'whole' || isByRun;
   const isSoftware = describeDevice(profile, device.index).emulated;
   const partTokens = isSoftware ? Math.min(prefillChunkTokens, SOFTWARE_PREFILL_TOKENS) : prefillChunkTokens;

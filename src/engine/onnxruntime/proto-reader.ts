@@ -8,6 +8,8 @@ import { unreadable } from '../../file-system.js';
 
 /** Names, operator types and paths are read whole; longer ones are not sound. */
 const MAX_STRING_BYTES = 4096;
+/** All of them together, which are kept: Phi-3-medium's decoder has under 2 MiB. */
+export const MAX_TEXT_BYTES = 32 * 2 ** 20;
 const WINDOW_BYTES = 256 * 1024;
 /**
  * Fields looked at in one file. Phi-3-medium's decoder, 40 layers, has about 60,000; this many take about a second.
@@ -37,6 +39,7 @@ export class ProtoReader {
   #windowStart = 0;
   #windowBytes = 0;
   #fields = 0;
+  #textBytes = 0;
   readonly size: number;
 
   constructor(handle: FileHandle, file: string, size: number) {
@@ -51,11 +54,20 @@ export class ProtoReader {
     });
   }
 
+  /** FILE_LIMIT_EXCEEDED. */
+  tooMany(what: string, limit: number): ModelFormatError {
+    return new ModelFormatError(
+      'FILE_LIMIT_EXCEEDED',
+      `${this.file} has more than ${limit} ${what}. No decoder needs that many: it is damaged or hostile.`,
+      { details: { file: this.file, limit } },
+    );
+  }
+
   /** The fields of the message in [start, end), each of which must lie inside it. */
   async *fields(start: number, end: number): AsyncGenerator<Field> {
     for (let at = start; at < end;) {
       this.#fields += 1;
-      if (this.#fields > MAX_FIELDS) throw this.#tooMany();
+      if (this.#fields > MAX_FIELDS) throw this.tooMany('fields', MAX_FIELDS);
       if (!this.#holds(at, Math.min(20, end - at))) await this.#fill(at, Math.min(20, end - at));
       const key = this.#varint(at, end);
       const wire = key.value % 8;
@@ -90,6 +102,8 @@ export class ProtoReader {
 
   async text({ start, end }: Field): Promise<string> {
     if (end - start > MAX_STRING_BYTES) throw this.malformed(`a name of ${end - start} bytes at byte ${start}`);
+    this.#textBytes += end - start;
+    if (this.#textBytes > MAX_TEXT_BYTES) throw this.tooMany('bytes of names', MAX_TEXT_BYTES);
     await this.#fill(start, end - start);
     return this.#window.toString('utf8', start - this.#windowStart, end - this.#windowStart);
   }
@@ -132,14 +146,6 @@ export class ProtoReader {
       value = shift = 0n;
     }
     return values;
-  }
-
-  #tooMany(): ModelFormatError {
-    return new ModelFormatError(
-      'FILE_LIMIT_EXCEEDED',
-      `${this.file} has more than ${MAX_FIELDS} fields. No decoder needs that many: it is damaged or hostile.`,
-      { details: { file: this.file, limit: MAX_FIELDS } },
-    );
   }
 
   /** Two of them are in the window when a field is begun. Beyond 2^53 the value is rounded. */

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ELEMENT_TYPE } from './c-api.js';
 import { editOnnx, messageIn, type Field, type Message } from '../../../test/hostile/mutate/onnx.js';
-import { readModelOutline } from './model-outline.js';
+import { MAX_INITIALISERS, MAX_NODES, readOnnxGraph } from './onnx-graph.js';
+import { MAX_TEXT_BYTES } from './proto-reader.js';
 
 const builderModel = path.join('test', 'contract', 'models', 'builder-dml-fp16');
 let folder: string;
@@ -26,39 +27,39 @@ async function patchModel(from: string, to: string): Promise<void> {
   await writeFile(modelFile, text.replaceAll(from, to), 'latin1');
 }
 
-describe('readModelOutline', () => {
+describe('readOnnxGraph', () => {
   it('reads input types, operators and sizes', async () => {
-    const outline = await readModelOutline(modelFile);
-    expect(outline.inputTypes.get('input_ids')).toBe(ELEMENT_TYPE.i64);
-    expect(outline.inputTypes.get('past_key_values.1.value')).toBe(ELEMENT_TYPE.f16);
-    expect(outline.operators).toContain('GroupQueryAttention');
-    expect(outline.operators).not.toContain('If');
+    const graph = await readOnnxGraph(modelFile);
+    expect(graph.inputTypes.get('input_ids')).toBe(ELEMENT_TYPE.i64);
+    expect(graph.inputTypes.get('past_key_values.1.value')).toBe(ELEMENT_TYPE.f16);
+    expect(graph.operators).toContain('GroupQueryAttention');
+    expect(graph.operators).not.toContain('If');
     const sizes = await Promise.all([modelFile, `${modelFile}.data`].map(async (file) => (await stat(file)).size));
-    expect(outline.fileBytes).toBe((sizes[0] ?? 0) + (sizes[1] ?? 0));
-    expect(outline.weightBytes.get(ELEMENT_TYPE.f16)).toBe(sizes[1]);
+    expect(graph.fileBytes).toBe((sizes[0] ?? 0) + (sizes[1] ?? 0));
+    expect(graph.weightBytes.get(ELEMENT_TYPE.f16)).toBe(sizes[1]);
   });
 
   it('refuses a file cut at any place', async () => {
     const whole = await readFile(modelFile);
     for (let i = 1; i < 40; i += 1) {
       await writeFile(modelFile, whole.subarray(0, Math.floor((whole.length * i) / 40)));
-      await expect(readModelOutline(modelFile)).rejects.toMatchObject({ name: 'ModelFormatError' });
+      await expect(readOnnxGraph(modelFile)).rejects.toMatchObject({ name: 'ModelFormatError' });
     }
   });
 
   it('refuses a data file that is shorter than the model says', async () => {
     await truncate(`${modelFile}.data`, 1000);
-    await expect(readModelOutline(modelFile)).rejects.toMatchObject({ code: 'FILE_TRUNCATED' });
+    await expect(readOnnxGraph(modelFile)).rejects.toMatchObject({ code: 'FILE_TRUNCATED' });
   });
 
   it('refuses a missing data file', async () => {
     await rm(`${modelFile}.data`);
-    await expect(readModelOutline(modelFile)).rejects.toMatchObject({ code: 'MODEL_FILE_MISSING' });
+    await expect(readOnnxGraph(modelFile)).rejects.toMatchObject({ code: 'MODEL_FILE_MISSING' });
   });
 
   it.each(['../../some.data', '/etc/passwd.dat', 'C:\\a\\model.data'])('refuses weights in %s', async (location) => {
     await patchModel('model.onnx.data', location);
-    await expect(readModelOutline(modelFile)).rejects.toMatchObject({ code: 'FILE_MALFORMED' });
+    await expect(readOnnxGraph(modelFile)).rejects.toMatchObject({ code: 'FILE_MALFORMED' });
   });
 
   /** An initialiser of one f32 that is changed so, in front of the others. */
@@ -91,9 +92,68 @@ describe('readModelOutline', () => {
   ])('judges an initialiser %s', async (_, added, code) => {
     const model = editOnnx(await readFile(modelFile), (found) => messageIn(found, 7).fields.unshift(added));
     await writeFile(modelFile, model);
-    const read = readModelOutline(modelFile);
+    const read = readOnnxGraph(modelFile);
     if (code === undefined) await expect(read).resolves.toBeDefined();
     else await expect(read).rejects.toMatchObject({ code });
+  });
+
+  it('reads numbers of a shape wherever they are', async () => {
+    const inside = initialiser(
+      [2, 7n],
+      [8, Buffer.from('inside')],
+      [1, 2n],
+      [9, Buffer.from([1, ...Array<number>(15).fill(255)])],
+    );
+    const narrow = initialiser([2, 6n], [8, Buffer.from('narrow')], [9, Buffer.alloc(4, 1)]);
+    const places = [
+      { number: 13, value: external('location', 'shape.data'), isFixed: false },
+      { number: 13, value: external('offset', '3'), isFixed: false },
+    ];
+    const outside = initialiser([2, 7n], [8, Buffer.from('outside')]);
+    const message = outside.value as Message;
+    const elsewhere = {
+      ...outside,
+      value: { ...message, fields: [...message.fields.filter(({ number }) => number !== 9), ...places] },
+    };
+    await writeFile(path.join(folder, 'shape.data'), Buffer.from([9, 9, 9, 0, 1, 0, 0, 0, 0, 0, 0]));
+    const added = [inside, narrow, elsewhere];
+    await writeFile(
+      modelFile,
+      editOnnx(await readFile(modelFile), (model) => messageIn(model, 7).fields.unshift(...added)),
+    );
+    const { initialisers } = await readOnnxGraph(modelFile);
+    expect(initialisers.get('inside')).toMatchObject({ dims: [2], integers: [-255, -1] });
+    expect(initialisers.get('outside')).toMatchObject({ dims: [1], integers: [256] });
+    // They overflow sooner than what is computed of them.
+    expect(initialisers.get('narrow')).toMatchObject({ integers: undefined, values: [0x01010101] });
+  });
+
+  it.each<[string, number, readonly Field[]]>([
+    ['nodes', MAX_NODES + 1, [{ number: 4, value: Buffer.from('Neg'), isFixed: false }]],
+    [
+      'initialisers',
+      MAX_INITIALISERS + 1,
+      [
+        { number: 2, value: 1n, isFixed: false },
+        { number: 9, value: Buffer.alloc(4), isFixed: false },
+      ],
+    ],
+    [
+      'bytes of names',
+      MAX_TEXT_BYTES / 4096 + 1,
+      [{ number: 4, value: Buffer.from('N'.repeat(4096)), isFixed: false }],
+    ],
+  ])('refuses a file of too many %s', async (what, count, fields) => {
+    const kind = what === 'initialisers' ? 'tensor' : 'node';
+    const one = { number: kind === 'tensor' ? 5 : 1, value: { kind, fields }, isFixed: false } as unknown as Field;
+    const model = editOnnx(await readFile(modelFile), (found) =>
+      messageIn(found, 7).fields.unshift(...Array<Field>(count).fill(one)),
+    );
+    await writeFile(modelFile, model);
+    await expect(readOnnxGraph(modelFile)).rejects.toMatchObject({
+      code: 'FILE_LIMIT_EXCEEDED',
+      message: expect.stringContaining(what) as unknown,
+    });
   });
 
   it.each([
@@ -107,7 +167,7 @@ describe('readModelOutline', () => {
       modelFile,
       editOnnx(await readFile(modelFile), (model) => void edit(model)),
     );
-    await expect(readModelOutline(modelFile)).rejects.toMatchObject({ code: 'MODEL_FEATURE_UNSUPPORTED' });
+    await expect(readOnnxGraph(modelFile)).rejects.toMatchObject({ code: 'MODEL_FEATURE_UNSUPPORTED' });
   });
 
   it.each([
@@ -118,11 +178,11 @@ describe('readModelOutline', () => {
     ['a group of the old wire format', Buffer.from([0x3b, 0, 0])],
   ])('refuses %s', async (_, bytes) => {
     await writeFile(modelFile, bytes);
-    await expect(readModelOutline(modelFile)).rejects.toMatchObject({ name: 'ModelFormatError' });
+    await expect(readOnnxGraph(modelFile)).rejects.toMatchObject({ name: 'ModelFormatError' });
   });
 
   it('says when there is no file', async () => {
-    await expect(readModelOutline(path.join(folder, 'other.onnx'))).rejects.toMatchObject({
+    await expect(readOnnxGraph(path.join(folder, 'other.onnx'))).rejects.toMatchObject({
       code: 'MODEL_FILE_MISSING',
     });
   });
