@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { KILL_GRACE_MS, RENDER_TIME_LIMIT_MS } from './limits.js';
+import { TemplateProcess } from './template-process.js';
 
 const MODULE = new URL('./template-process.js', import.meta.url).href;
 const ENDLESS = '{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}';
@@ -96,6 +99,25 @@ describe('the process that renders templates', () => {
     // Windows ends a program's processes with it.
     if (process.platform !== 'win32') expect(isAlive(pid)).toBe(true);
     expect(await hasEnded(pid, RENDER_TIME_LIMIT_MS + KILL_GRACE_MS + 10_000)).toBe(true);
+  });
+
+  it('holds on to no prompt that it has rendered', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const templates = new TemplateProcess();
+    const variables = { addGenerationPrompt: false, specialTokens: {}, localTimeMs: 0 };
+    const conversation = { messages: [{ role: 'user', content: 'Hi' }], variables, controlTokens: [] } as const;
+    const render = async (): Promise<WeakRef<object>> =>
+      new WeakRef(await templates.request({ source: '{{ messages[0].content }}', conversation }));
+    try {
+      const rendered = await render();
+      await render(); // what holds the last one only is no leak
+      await sleep(0); // a WeakRef holds its target until the turn ends
+      collect();
+      expect(rendered.deref()).toBeUndefined();
+    } finally {
+      await templates.dispose();
+    }
   });
 
   it('sees nothing of the environment', async () => {

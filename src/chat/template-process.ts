@@ -60,16 +60,7 @@ export class TemplateProcess {
           `The process that renders chat templates did not start within ${START_TIME_LIMIT_MS} ms.`,
         );
       });
-      const answer = new Promise<RenderedPieces>((resolve) => {
-        child.once('message', (message: WorkerMessage) => {
-          if (message !== 'ready') resolve(message);
-        });
-        void running.exited.then(() => {
-          resolve(exitFailure(child));
-        });
-        // A failed send means that the process ended, which `exited` reports.
-        child.send(request, () => undefined);
-      });
+      const answer = answerOf(child, request);
       const limitMs = renderTimeLimitMs(request.conversation?.messages);
       return await within(limitMs + KILL_GRACE_MS, untilAborted(answer, stop), async () => {
         await this.#kill();
@@ -132,6 +123,28 @@ export class TemplateProcess {
     running.process.kill('SIGKILL');
     await running.exited;
   }
+}
+
+/** Its listeners go with it: what a process that lives long holds on to must not grow with each prompt. */
+function answerOf(child: ChildProcess, request: RenderRequest): Promise<RenderedPieces> {
+  return new Promise<RenderedPieces>((resolve) => {
+    const onMessage = (message: WorkerMessage): void => {
+      child.off('exit', onExit);
+      if (message !== 'ready') resolve(message);
+    };
+    const onExit = (): void => {
+      child.off('message', onMessage);
+      resolve(exitFailure(child));
+    };
+    if (child.exitCode !== null || child.signalCode !== null) {
+      onExit();
+      return;
+    }
+    child.once('message', onMessage);
+    child.once('exit', onExit);
+    // A failed send means that the process ends, which `exit` reports.
+    child.send(request, () => undefined);
+  });
 }
 
 /**

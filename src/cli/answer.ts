@@ -2,7 +2,7 @@
 import { LoadMeter } from '../load/load-meter.js';
 import type { GenerateOptions, GenerateResult, GenerationInput, StreamPart } from '../model/result.js';
 import type { Model } from '../model/model.js';
-import { compareWithReference } from './reference.js';
+import { compareWithReference, type Reference } from './reference.js';
 import { formatStats } from './stats.js';
 
 export type OutputMode = 'text' | 'json' | 'jsonl';
@@ -13,7 +13,7 @@ export interface AnswerSettings {
   readonly echo: boolean;
   readonly stats: boolean;
   /** Token ids to compare the answer's with. */
-  readonly referenceFile: string | undefined;
+  readonly reference: Reference | undefined;
 }
 
 /** Bumped when a field of --json changes its meaning. */
@@ -37,8 +37,8 @@ export async function answerOnce(
   if (settings.mode === 'json') process.stdout.write(`${JSON.stringify(asJson(result))}\n`);
   if (settings.mode === 'text') process.stdout.write('\n');
   if (load !== undefined) process.stderr.write(formatStats(result, load));
-  if (settings.referenceFile !== undefined) {
-    process.stderr.write(`${await compareWithReference(result.tokenIds, settings.referenceFile)}\n`);
+  if (settings.reference !== undefined) {
+    process.stderr.write(`${compareWithReference(result.tokenIds, settings.reference)}\n`);
   }
 }
 

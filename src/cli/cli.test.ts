@@ -118,7 +118,12 @@ describe('aipc run', () => {
     await writeFile(file, JSON.stringify({ madeBy: 'another', outputTokenIds: [...tokenIds.slice(1), 0] }));
     const other = await aipc([...args, '--check-reference', file]);
     expect(other.exitCode).toBe(1);
-    expect(other.stderr).toContain('parts from the reference');
+    expect(other.stderr).toMatch(/^aipc: the answer parts from the reference/mu);
+    await writeFile(file, 'no reference');
+    for (const name of [file, path.join(folder, 'nowhere.json')]) {
+      const none = await aipc([...args, '--check-reference', name]);
+      expect([none.exitCode, none.stdout]).toEqual([2, '']); // before the model is asked
+    }
   });
 });
 

@@ -54,6 +54,17 @@ describe('reading a prompt', () => {
     await expect(readPrompt(undefined, file)).resolves.toBe('Grüße 🙂\nשלום\n');
   });
 
+  it.each(['nowhere', '.'])('says that %s cannot be read', async (name) => {
+    const read = readPrompt(undefined, path.join(folder, name));
+    await expect(read).rejects.toThrow(CliUsageError);
+    await expect(read).rejects.toThrow(/cannot be read/u);
+  });
+
+  // Windows has no such file.
+  it.skipIf(process.platform === 'win32')('does not read for ever what has no end', async () => {
+    await expect(readPrompt(undefined, '/dev/zero')).rejects.toThrow(/more than 16777216 bytes/u);
+  });
+
   it.each([
     ['UTF-16 without a byte order mark', Buffer.from('Hello', 'utf16le')],
     ['half a UTF-16 character', Buffer.from([0xff, 0xfe, 0x47, 0x00, 0x48])],

@@ -1,9 +1,9 @@
 /** Where `aipc run` finds its model and its prompt: arguments, $AIPC_MODEL, a file, standard input. */
-import { existsSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { createReadStream, existsSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { catalogue } from '../models/catalogue.js';
 import { isModelReference } from '../models/reference.js';
-import { CliUsageError } from './exit.js';
+import { cannotBeRead, CliUsageError } from './exit.js';
 
 /** More than any model's context; a larger prompt is a mistake or an attack. */
 const PROMPT_LIMIT_BYTES = 16 * 1024 * 1024;
@@ -37,19 +37,28 @@ export async function readPrompt(argument: string | undefined, file: string | un
   }
   if (argument !== undefined) return checkedPrompt(argument, 'the prompt');
   if (file !== undefined) {
-    if ((await stat(file)).size > PROMPT_LIMIT_BYTES) throw tooLarge(file);
-    return checkedPrompt(decodeText(await readFile(file), file), file);
+    return checkedPrompt(decodeText(await readAll(createReadStream(file), file), file), file);
   }
   if (process.stdin.isTTY) return null;
+  const bytes = await readAll(process.stdin, 'standard input');
+  return checkedPrompt(decodeText(bytes, 'standard input').replace(/\n$/u, ''), 'standard input');
+}
+
+/** To its end, which a pipe or a device need not have. */
+async function readAll(stream: Readable, where: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of process.stdin) {
-    const buffer = chunk as Buffer;
-    bytes += buffer.length;
-    if (bytes > PROMPT_LIMIT_BYTES) throw tooLarge('standard input');
-    chunks.push(buffer);
+  try {
+    for await (const chunk of stream) {
+      const buffer = chunk as Buffer;
+      bytes += buffer.length;
+      if (bytes > PROMPT_LIMIT_BYTES) throw tooLarge(where);
+      chunks.push(buffer);
+    }
+  } catch (error) {
+    throw error instanceof CliUsageError ? error : cannotBeRead(where, error);
   }
-  return checkedPrompt(decodeText(Buffer.concat(chunks), 'standard input').replace(/\n$/u, ''), 'standard input');
+  return Buffer.concat(chunks);
 }
 
 /** Windows PowerShell's `>` writes UTF-16 with a byte order mark. */

@@ -14,6 +14,7 @@ import { addLoadingOptions, readLoadingOptions, type LoadingFlags } from './load
 import { collect, parseDecimal, parseInteger } from './parse.js';
 import { ProgressLine } from './progress-line.js';
 import { readPrompt, splitModelAndPrompt } from './prompt.js';
+import { readReference } from './reference.js';
 
 /** As commander hands them over. */
 interface RunFlags extends LoadingFlags {
@@ -93,6 +94,8 @@ async function run(
   }
   const given = await readPrompt(prompt, flags.promptFile);
   if (given === null && flags.raw === true) throw new CliUsageError('--raw needs a prompt.');
+  const { checkReference } = flags;
+  const expected = checkReference === undefined ? undefined : await readReference(checkReference);
   const options = generateOptions(flags, signal);
   const model = await load(reference, flags, given, signal);
   try {
@@ -110,7 +113,7 @@ async function run(
         mode: outputMode(flags),
         echo: flags.echo === true,
         stats: flags.stats === true,
-        referenceFile: flags.checkReference,
+        reference: expected,
       });
     }
   } finally {

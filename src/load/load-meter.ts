@@ -1,7 +1,7 @@
 /** The mean load over a stretch of time, e.g. while an answer is generated. */
 import { availableParallelism } from 'node:os';
-import { isKnown, notAvailable, type AcceleratorLoad, type LoadSample, type Reading } from './load-sample.js';
-import { LoadSampler } from './monitor.js';
+import { isKnown, notAvailable, type AcceleratorLoad, type SystemSample, type Reading } from './load-sample.js';
+import { SystemSampler } from './system-sampler.js';
 
 /** Means are weighted by time. */
 export interface MeanLoad {
@@ -24,8 +24,8 @@ export interface MeanAcceleratorLoad extends Pick<AcceleratorLoad, 'kind' | 'id'
 const LOOK_MS = 500;
 
 export class LoadMeter implements Disposable {
-  readonly #sampler = new LoadSampler(LOOK_MS);
-  readonly #samples: LoadSample[] = [];
+  readonly #sampler = new SystemSampler(LOOK_MS);
+  readonly #samples: SystemSample[] = [];
   readonly #startedMs = performance.now();
   readonly #startedCpu = process.cpuUsage();
   readonly #timer: NodeJS.Timeout;
@@ -58,15 +58,16 @@ export class LoadMeter implements Disposable {
     this.#looking = this.#looking.then(async () => {
       this.#samples.push(await this.#sampler.sample());
     });
+    this.#looking.catch(() => undefined); // stop() rejects with it; until then nobody waits
   }
 }
 
 /** Of what was known in each sample; where nothing was known, why. */
-export function meanLoad(samples: readonly LoadSample[], durationMs: number): Omit<MeanLoad, 'ownCpuPercent'> {
+export function meanLoad(samples: readonly SystemSample[], durationMs: number): Omit<MeanLoad, 'ownCpuPercent'> {
   const devices = new Map<string, AcceleratorLoad>();
   for (const { accelerators } of samples) for (const device of accelerators) devices.set(device.id, device);
   const readings = (
-    read: (sample: LoadSample) => Reading | undefined,
+    read: (sample: SystemSample) => Reading | undefined,
   ): { readonly value: Reading; readonly weight: number }[] =>
     samples.flatMap((sample) => {
       const value = read(sample);
@@ -76,7 +77,7 @@ export function meanLoad(samples: readonly LoadSample[], durationMs: number): Om
     durationMs,
     cpuPercent: weightedMean(readings(({ cpu }) => cpu.utilizationPercent)),
     accelerators: [...devices.values()].map(({ kind, id, name, scope }) => {
-      const find = (sample: LoadSample): AcceleratorLoad | undefined =>
+      const find = (sample: SystemSample): AcceleratorLoad | undefined =>
         sample.accelerators.find((device) => device.id === id);
       const memory = readings((sample) => find(sample)?.memoryUsedBytes).map(({ value }) => value);
       const known = memory.filter(isKnown);

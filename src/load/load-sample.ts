@@ -69,7 +69,7 @@ export interface RunningModel {
   readonly contextTokens: number;
 }
 
-/** What a source of the system's knows; monitor.ts adds the rest. */
+/** What a source of the system's knows; system-sampler.ts and monitor.ts add the rest. */
 export interface SystemLoad {
   readonly cpu: CpuLoad;
   readonly memory: MemoryLoad;
@@ -79,11 +79,14 @@ export interface SystemLoad {
   readonly acceleratorsNotAvailable: string | null;
 }
 
-export interface LoadSample extends SystemLoad {
-  /** ISO 8601, UTC. */
-  readonly time: string;
+export interface SystemSample extends SystemLoad {
   /** What the utilisations are a mean of. */
   readonly intervalMs: number;
+}
+
+export interface LoadSample extends SystemSample {
+  /** ISO 8601, UTC. */
+  readonly time: string;
   readonly models: readonly RunningModel[];
 }
 

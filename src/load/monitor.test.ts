@@ -1,11 +1,11 @@
 /** The load of this very machine, and of models on it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LoadMeter } from './load-meter.js';
 import { isKnown } from './load-sample.js';
 import { monitorLoad } from './monitor.js';
@@ -66,6 +66,21 @@ describe('monitorLoad', () => {
 });
 
 describe('LoadMeter', () => {
+  // Wine and most Windows accounts make no links.
+  it.skipIf(process.platform === 'win32')('measures where nobody can tell which models run', async () => {
+    const cache = await mkdtemp(path.join(tmpdir(), 'aipc-meter-'));
+    vi.stubEnv('AIPC_CACHE', cache);
+    await symlink('running', path.join(cache, 'running')); // to itself: it cannot be read
+    try {
+      const meter = new LoadMeter();
+      await sleep(1100); // two looks
+      expect((await meter.stop()).durationMs).toBeGreaterThan(1000);
+    } finally {
+      vi.unstubAllEnvs();
+      await rm(cache, { recursive: true });
+    }
+  });
+
   it('sees a load that is on for 60 % of the time within 5 points of the CPU time that getrusage counts', async () => {
     // A program of its own: the share of the CPU that it got is then known from the system, whatever else runs here.
     const script = `

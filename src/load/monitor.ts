@@ -1,12 +1,9 @@
 /** The folder's entry: the load of this machine's processors and of the models that run on it, sample after sample. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkNumber, refuseUnknownKeys } from '../options.js';
-import { LinuxLoadSource } from './linux/linux-source.js';
-import type { LoadSample, LoadSource } from './load-sample.js';
-import { MacosLoadSource } from './macos/macos-source.js';
-import { OtherLoadSource } from './other-source.js';
+import type { LoadSample } from './load-sample.js';
 import { readRunningModels } from './running-models.js';
-import { WindowsLoadSource } from './windows/windows-source.js';
+import { SystemSampler } from './system-sampler.js';
 
 export type {
   AcceleratorLoad,
@@ -40,7 +37,7 @@ export function monitorLoad(options: MonitorLoadOptions = {}): AsyncGenerator<Lo
 
 async function* samples(intervalMs: number, signal: AbortSignal | undefined): AsyncGenerator<LoadSample, void, void> {
   signal?.throwIfAborted();
-  using sampler = new LoadSampler(intervalMs);
+  using sampler = new SystemSampler(intervalMs);
   for (let dueMs = performance.now() + intervalMs; ; dueMs = Math.max(dueMs + intervalMs, performance.now())) {
     try {
       await sleep(dueMs - performance.now(), undefined, signal === undefined ? {} : { signal });
@@ -48,36 +45,7 @@ async function* samples(intervalMs: number, signal: AbortSignal | undefined): As
       signal?.throwIfAborted(); // its own reason, not the timer's
       throw error;
     }
-    yield await sampler.sample();
+    const [system, models] = await Promise.all([sampler.sample(), readRunningModels()]);
+    yield { time: new Date().toISOString(), ...system, models };
   }
-}
-
-/** Samples when it is asked: each says what happened since the one before, or since it was made. */
-export class LoadSampler implements Disposable {
-  readonly #source: LoadSource;
-  #sampledMs = performance.now();
-
-  /** `intervalMs`: how often it will be asked, about. */
-  constructor(intervalMs: number) {
-    this.#source = createSource(intervalMs);
-  }
-
-  async sample(): Promise<LoadSample> {
-    const startedMs = performance.now();
-    const intervalMs = startedMs - this.#sampledMs;
-    this.#sampledMs = startedMs;
-    const [system, models] = await Promise.all([this.#source.sample(), readRunningModels()]);
-    return { time: new Date().toISOString(), intervalMs, ...system, models };
-  }
-
-  [Symbol.dispose](): void {
-    this.#source[Symbol.dispose]();
-  }
-}
-
-function createSource(intervalMs: number): LoadSource {
-  if (process.platform === 'linux') return new LinuxLoadSource(intervalMs);
-  if (process.platform === 'win32') return new WindowsLoadSource(intervalMs);
-  if (process.platform === 'darwin') return new MacosLoadSource();
-  return new OtherLoadSource();
 }

@@ -178,13 +178,18 @@ export class Model implements AsyncDisposable {
 
   /** Stops what runs, frees the native memory. Twice is harmless. */
   dispose(): Promise<void> {
-    this.#disposal ??= (async () => {
-      await this.#publication?.[Symbol.asyncDispose]();
-      await this.#parts.scheduler.dispose();
-      await this.#parts.engine.dispose();
-      await this.#parts.chatTemplate?.dispose();
-    })();
+    this.#disposal ??= this.#disposeParts();
     return this.#disposal;
+  }
+
+  /** One after the other; those that are left go even where one fails, which then is what this rejects with. */
+  async #disposeParts(): Promise<void> {
+    const { scheduler, engine, chatTemplate } = this.#parts;
+    const failures: unknown[] = [];
+    for (const part of [this.#publication, scheduler, engine, chatTemplate]) {
+      await part?.[Symbol.asyncDispose]().catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
