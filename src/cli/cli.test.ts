@@ -1,4 +1,6 @@
 /** The command line as a program: arguments in, output and exit codes out. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -290,6 +292,20 @@ describe.skipIf(process.platform === 'win32')('Ctrl-C [needs POSIX signals]', ()
     const { exitCode, stdout } = await aipc(args, { interruptOn: /rehearsed/u });
     expect(exitCode).toBe(130);
     if (stdout !== '') expect(parse(stdout).finishReason).toBe('aborted');
+  });
+
+  it('goes on where nobody reads what it says besides', async () => {
+    const main = fileURLToPath(new URL('./main.js', import.meta.url));
+    const args = ['run', tinyModel, 'Hi', '--weight-format', 'fp32', '--max-new-tokens', '3', '--stats', '--json'];
+    const child = spawn(process.execPath, [main, ...args], {
+      env: { ...process.env, AIPC_CACHE: path.join(folder, 'cache') },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stderr.destroy();
+    const chunks: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+    expect((await once(child, 'close'))[0]).toBe(0);
+    expect(parse(Buffer.concat(chunks).toString()).usage.outputTokens).toBe(3);
   });
 
   it('ends a conversion and leaves nothing', async () => {

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createFakeEngine } from '../engine/fake/fake-engine.js';
 import { loadModel } from './load-model.js';
-import type { Model } from './model.js';
+import { Model, type ModelParts } from './model.js';
 import type { StreamPart } from './result.js';
 
 const models = fileURLToPath(new URL('../../../test/golden/models/', import.meta.url));
@@ -213,5 +214,27 @@ describe('wrong calls', () => {
     await Promise.all([other.dispose(), other.dispose()]);
     await expect(running.result).rejects.toMatchObject({ code: 'DISPOSED' });
     expect(() => other.stream(question)).toThrow(expect.objectContaining({ code: 'DISPOSED' }) as Error);
+  });
+});
+
+describe('disposal', () => {
+  it('goes on where a part fails, and says so at every call', async () => {
+    const disposed: string[] = [];
+    const part = (name: string, error?: Error): AsyncDisposable => ({
+      [Symbol.asyncDispose]: () => {
+        disposed.push(name);
+        return error === undefined ? Promise.resolve() : Promise.reject(error);
+      },
+    });
+    const parts = {
+      engine: Object.assign(createFakeEngine(), part('engine', new Error('second'))),
+      scheduler: part('scheduler', new Error('first')),
+      chatTemplate: part('template'),
+      publish: null,
+    };
+    const broken = new Model(parts as unknown as ModelParts);
+    await expect(broken.dispose()).rejects.toThrow('first');
+    await expect(broken.dispose()).rejects.toThrow('first');
+    expect(disposed).toEqual(['scheduler', 'engine', 'template']);
   });
 });

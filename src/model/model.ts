@@ -187,7 +187,11 @@ export class Model implements AsyncDisposable {
     const { scheduler, engine, chatTemplate } = this.#parts;
     const failures: unknown[] = [];
     for (const part of [this.#publication, scheduler, engine, chatTemplate]) {
-      await part?.[Symbol.asyncDispose]().catch((error: unknown) => failures.push(error));
+      try {
+        await part?.[Symbol.asyncDispose]();
+      } catch (error) {
+        failures.push(error);
+      }
     }
     if (failures.length > 0) throw failures[0];
   }
