@@ -47,7 +47,7 @@ export function devicesCommand(signal: AbortSignal): Command {
     });
 }
 
-export function formatMachine(machine: Machine): string {
+function formatMachine(machine: Machine): string {
   const { system, arch, cpu, memory, accelerators, notAvailable } = machine;
   const rows = [
     ['DEVICE', 'NAME', 'GENERATION', 'DRIVER', 'MEMORY'],
@@ -107,7 +107,7 @@ function formatProviders(providers: readonly ProviderStatus[]): string {
 }
 
 /** What each plug-in offers, and how to choose it. */
-export function formatPlugins(providers: readonly ProviderStatus[]): string {
+function formatPlugins(providers: readonly ProviderStatus[]): string {
   return providers
     .filter(({ offers }) => offers !== undefined)
     .map(({ provider, libraryFile, offers = [], problem }) => {

@@ -16,7 +16,7 @@ const STEPS = BARS.length;
 const GIBIBYTE = 2 ** 30;
 
 /** One bar for each percentage, the latest at the right; a gap where nothing was known. */
-export function sparkline(percents: readonly Reading[]): string {
+function sparkline(percents: readonly Reading[]): string {
   return percents
     .map((percent) =>
       isKnown(percent) ? (BARS[Math.min(STEPS - 1, Math.floor((percent / 100) * STEPS))] ?? ' ') : ' ',

@@ -51,7 +51,7 @@ function numberOf(id: string): number {
   return Number(/\d+$/u.exec(id)?.[0] ?? 0);
 }
 
-export function classOf(device: CpuDevice | Accelerator, driven: Pick<DrivenDevice, 'isSoftware'> = {}): DeviceClass {
+function classOf(device: CpuDevice | Accelerator, driven: Pick<DrivenDevice, 'isSoftware'> = {}): DeviceClass {
   if (driven.isSoftware === true) return 'software';
   if (!('kind' in device)) return 'cpu';
   if (device.kind === 'npu') return 'npu';

@@ -45,7 +45,7 @@ const LEAST_DISK_BYTES = 2 ** 30;
 /** Room for the weights of a model of 4 billion parameters in fp16 and their conversion. */
 const COMFORTABLE_DISK_BYTES = 12 * 2 ** 30;
 
-export async function checkDisk(folder: string, title: string, id: string): Promise<DoctorCheck> {
+async function checkDisk(folder: string, title: string, id: string): Promise<DoctorCheck> {
   const { freeBytes } = await thisMachine().diskOf(folder);
   const found = `${formatBytes(freeBytes)} free for ${folder}`;
   const remedy = 'Free some space (aipc cache prune, aipc rm), or move the caches with HF_HOME and AIPC_CACHE.';

@@ -158,6 +158,21 @@ export function loadNativeLibrary(file: string): LibraryHandle {
   }
 }
 
+/** What `bind` makes of a library, once for each path. */
+export function bindOnce<Api>(
+  bound: Map<string, Promise<Api>>,
+  file: string,
+  bind: (file: string) => Promise<Api>,
+): Promise<Api> {
+  let api = bound.get(file);
+  if (api === undefined) {
+    api = bind(file);
+    bound.set(file, api);
+    api.catch(() => bound.delete(file)); // so that a repaired installation is tried again
+  }
+  return api;
+}
+
 export type NativeFunction = ReturnType<LibraryHandle['func']>;
 
 /** Calls a native function on one of libuv's threads. What its pointers lead to must live until it resolves. */

@@ -84,7 +84,7 @@ export async function contentOf(file: string): Promise<string> {
 }
 
 /** All that is no folder, at any depth; paths with slashes. Links to folders are not followed. */
-export async function filesBelow(root: string): Promise<string[]> {
+async function filesBelow(root: string): Promise<string[]> {
   const files: string[] = [];
   const folders = [''];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {

@@ -63,7 +63,7 @@ export class LoadMeter implements Disposable {
 }
 
 /** Of what was known in each sample; where nothing was known, why. */
-export function meanLoad(samples: readonly SystemSample[], durationMs: number): Omit<MeanLoad, 'ownCpuPercent'> {
+function meanLoad(samples: readonly SystemSample[], durationMs: number): Omit<MeanLoad, 'ownCpuPercent'> {
   const devices = new Map<string, AcceleratorLoad>();
   for (const { accelerators } of samples) for (const device of accelerators) devices.set(device.id, device);
   const readings = (

@@ -34,7 +34,7 @@ export interface PullRecord {
 export type PullKey = Pick<PullRecord, 'repo' | 'revision' | 'askedPath'>;
 
 /** Where records are. */
-export function recordsFolder(): string {
+function recordsFolder(): string {
   return path.join(cacheFolder(), 'sources', 'hub');
 }
 

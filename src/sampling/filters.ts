@@ -124,7 +124,7 @@ export function keepMinP(candidates: Candidates, minP: number): void {
 }
 
 /** The sum of the candidates' weights, added in order of id. */
-export function sumOfWeights(candidates: Candidates): number {
+function sumOfWeights(candidates: Candidates): number {
   let total = 0;
   for (let i = 0; i < candidates.count; i++) total += candidates.weights[i] as number;
   return total;

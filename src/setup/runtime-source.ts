@@ -113,7 +113,7 @@ async function readPublishedChecksum(
 }
 
 /** Lower case; undefined: not a checksum, or one of another file. */
-export function parseChecksum(text: string, fileName: string): string | undefined {
+function parseChecksum(text: string, fileName: string): string | undefined {
   const [, hex, name] = /^\uFEFF?\s*([0-9a-f]{64})(?:\s+\*?(\S.*?))?\s*$/iu.exec(text) ?? [];
   if (hex === undefined || (name !== undefined && path.posix.basename(name.replaceAll('\\', '/')) !== fileName)) {
     return undefined;

@@ -5,7 +5,7 @@
  */
 import koffi, { type LibraryHandle } from 'koffi';
 import { EngineError } from '../../errors.js';
-import { findOnnxRuntimeLibrary, loadNativeLibrary, nativePath } from '../native-library.js';
+import { bindOnce, findOnnxRuntimeLibrary, loadNativeLibrary, nativePath } from '../native-library.js';
 
 /** Address of a native object; koffi gives pointers as bigint, NULL as null. */
 export type Pointer = bigint;
@@ -283,13 +283,7 @@ const loaded = new Map<string, Promise<OrtApi>>();
 /** The API of the library that ONNXRUNTIME_LIB_DIR or onnxruntime-node gives; loaded once for each path. */
 export async function loadOrtApi(): Promise<OrtApi> {
   const file = findOnnxRuntimeLibrary();
-  let api = loaded.get(file);
-  if (api === undefined) {
-    api = bindLibrary(file);
-    loaded.set(file, api);
-    api.catch(() => loaded.delete(file)); // so that a repaired installation is tried again
-  }
-  return api;
+  return bindOnce(loaded, file, bindLibrary);
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import koffi, { type LibraryHandle } from 'koffi';
 import { EngineError } from '../../errors.js';
-import { callLater, loadNativeLibrary, nativePath } from '../native-library.js';
+import { bindOnce, callLater, loadNativeLibrary, nativePath } from '../native-library.js';
 import { openvinoDependencies } from './dependencies.js';
 import { findOpenvinoLibrary } from './find-library.js';
 
@@ -157,13 +157,7 @@ const dependencies: LibraryHandle[] = [];
 /** The API of the library that is found; loaded once for each path. */
 export async function loadOvApi(): Promise<OvApi> {
   const file = findOpenvinoLibrary();
-  let api = loaded.get(file);
-  if (api === undefined) {
-    api = bindLibrary(file);
-    loaded.set(file, api);
-    api.catch(() => loaded.delete(file)); // so that a repaired installation is tried again
-  }
-  return api;
+  return bindOnce(loaded, file, bindLibrary);
 }
 
 async function bindLibrary(file: string): Promise<OvApi> {

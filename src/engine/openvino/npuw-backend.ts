@@ -57,7 +57,7 @@ function commonPrefix(a: BigInt64Array, b: BigInt64Array): number {
 }
 
 /** What the core may ask of a model compiled by this plan. */
-export function npuwLimits(plan: NpuwPlan): EngineLimits {
+function npuwLimits(plan: NpuwPlan): EngineLimits {
   const chunkTokens = Math.min(plan.chunkTokens, plan.contextTokens);
   return {
     contextTokens: plan.contextTokens,

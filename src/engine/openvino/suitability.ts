@@ -80,7 +80,7 @@ function judgeNpu({ layers, embedding, lmHead }: WeightFacts): DeviceSuitability
 }
 
 /** The command that makes a folder for the NPU of the same weights. */
-export function npuExportCommand(weights: WeightFacts): string {
+function npuExportCommand(weights: WeightFacts): string {
   const groupSize = parametersOf(weights.layers) > LARGE_MODEL_PARAMETERS ? -1 : 128;
   return `aipc export openvino --model MODEL --weight-format int4 --sym --group-size ${groupSize} --ratio 1.0 OUT_DIR`;
 }
