@@ -11,6 +11,9 @@ export class CliUsageError extends Error {}
 /** What the command line was asked to check is not so. */
 export class CliCheckFailure extends Error {}
 
+/** Ctrl-C at a question, which the terminal hands over as a key and not as a signal. */
+export class CliInterrupted extends Error {}
+
 /** For a file that the command line names. */
 export function cannotBeRead(file: string, cause: unknown): CliUsageError {
   return new CliUsageError(`${file} cannot be read: ${fileErrorReason(cause)}.`, { cause });
@@ -18,7 +21,7 @@ export function cannotBeRead(file: string, cause: unknown): CliUsageError {
 
 /** The exit code that an error stands for. `interrupted`: Ctrl-C was pressed before. */
 export function exitCodeOf(error: unknown, interrupted: boolean): number {
-  if (interrupted) return exitCodes.interrupted;
+  if (interrupted || error instanceof CliInterrupted) return exitCodes.interrupted;
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
   return error instanceof OptionError || error instanceof CliUsageError ? exitCodes.usage : exitCodes.failure;
 }

@@ -2,7 +2,7 @@
 /** The command line's entry: commands, exit codes. Each command has a file of its own. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { describeError, exitCodeOf, exitCodes } from './exit.js';
+import { CliInterrupted, describeError, exitCodeOf, exitCodes } from './exit.js';
 import { benchCommand } from './bench-command.js';
 import { cacheCommand } from './cache-command.js';
 import { devicesCommand } from './devices-command.js';
@@ -58,7 +58,7 @@ process.stderr.on('error', (error: NodeJS.ErrnoException) => {
 try {
   await program.parseAsync();
 } catch (error) {
-  const interrupted = interrupt.signal.aborted;
+  const interrupted = interrupt.signal.aborted || error instanceof CliInterrupted;
   if (!(error instanceof CommanderError) && !interrupted) process.stderr.write(`${describeError(error)}\n`);
   process.exitCode = exitCodeOf(error, interrupted);
 } finally {

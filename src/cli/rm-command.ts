@@ -1,7 +1,7 @@
 /** `aipc rm`: takes a model out of the caches. */
-import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { planRemoval, removeAll, type RemovalPlan } from '../inventory/remove-model.js';
+import { confirm } from './confirm.js';
 import { CliUsageError } from './exit.js';
 import { formatSize, formatTable } from './sizes.js';
 
@@ -22,24 +22,17 @@ export function rmCommand(signal: AbortSignal): Command {
 async function rm(reference: string, flags: RmFlags, signal: AbortSignal): Promise<void> {
   const plan = await planRemoval(reference);
   if (flags.json !== true) process.stdout.write(describe(plan));
-  if (plan.items.length > 0 && flags.yes !== true && !(await confirm(plan, signal))) return;
+  if (plan.items.length > 0 && flags.yes !== true) {
+    if (!process.stdin.isTTY) throw new CliUsageError('nothing was removed: add --yes to remove without being asked.');
+    if (flags.json === true) process.stderr.write(describe(plan));
+    if (!(await confirm(`Remove these ${plan.items.length}?`, signal))) return;
+  }
   const freedBytes = await removeAll(plan);
   process.stdout.write(
     flags.json === true
       ? `${JSON.stringify({ removed: plan.items, kept: plan.kept, freedBytes }, null, 2)}\n`
       : `freed ${formatSize(freedBytes)}\n`,
   );
-}
-
-async function confirm({ items }: RemovalPlan, signal: AbortSignal): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new CliUsageError('nothing was removed: add --yes to remove without being asked.');
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await terminal.question(`Remove these ${items.length}? [y/N] `, { signal });
-    return /^y(?:es)?$/iu.test(answer.trim());
-  } finally {
-    terminal.close();
-  }
 }
 
 function describe({ items, kept }: RemovalPlan): string {
