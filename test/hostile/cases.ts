@@ -5,6 +5,7 @@
 import { mutateBytes, type Mutated } from './mutate/bytes.js';
 import { mutateGguf } from './mutate/gguf.js';
 import { mutateIr, mutateIrConstant, sweepIrConstants, sweepLength } from './mutate/ir.js';
+import { addIrProgram } from './mutate/ir-program.js';
 import { mutateJson } from './mutate/json.js';
 import { mutateOnnx } from './mutate/onnx.js';
 import { mutateSafetensors } from './mutate/safetensors.js';
@@ -16,7 +17,7 @@ import { GGUF_FILE, type SeedModel, type Seeds } from './seeds.js';
 export const TARGETS = {
   safetensors: 14,
   shards: 8,
-  gguf: 14,
+  gguf: 12,
   config: 10,
   tokenizer: 12,
   template: 6,
@@ -26,6 +27,7 @@ export const TARGETS = {
   plain: 4,
   openvino: 8,
   constants: 2,
+  programs: 2,
   files: 4,
 } as const;
 export type Target = keyof typeof TARGETS;
@@ -131,6 +133,17 @@ export function makeCase(seeds: Seeds, id: string): HostileCase {
       return sweptCase(seeds, id);
     case 'nodes':
       return sweptNode(seeds, id);
+    case 'programs': {
+      const { name, files } = random.pick(seeds.openvino);
+      const bin = 'openvino_model.bin';
+      // With one graph alone, so that it is this one that runs.
+      const { [MODEL_XML]: xml, [bin]: weights } = Object.fromEntries(files);
+      if (xml === undefined || weights === undefined) throw new RangeError(`${name} is no IR`);
+      const made = addIrProgram(random, xml, weights);
+      const changed = new Map([...files, [MODEL_XML, made.xml] as const, [bin, made.bin] as const]);
+      changed.delete(LOGITS_ROWS_XML);
+      return { id, target, uses: ['openvino'], files: changed, what: `${name}: ${made.what}` };
+    }
     case 'openvino': {
       const seed = random.pick(seeds.openvino);
       const xml = [...seed.files.keys()].filter((name) => name.endsWith('.xml'));
@@ -151,6 +164,7 @@ export function makeCase(seeds: Seeds, id: string): HostileCase {
 }
 
 const MODEL_XML = 'openvino_model.xml';
+const LOGITS_ROWS_XML = 'openvino_model_logits_rows.xml';
 /** Parts of the sweep that different seeds begin with. */
 const SWEEP_STRIDE = 7919;
 

@@ -5,6 +5,7 @@ import {
   constantOf,
   divide,
   either,
+  fitsBits,
   isAtMost,
   isEqual,
   largest,
@@ -68,5 +69,16 @@ describe('an amount', () => {
     expect(number(2 ** 53 + 1).exact).toBeUndefined();
     expect(multiply(number(2 ** 20), number(2 ** 20)).exact).toBeUndefined();
     expect(subtract(number(2 ** 53 + 2), number(2 ** 53)).exact).toBeUndefined();
+  });
+
+  it('may be negative where a runtime may overflow', () => {
+    const large = multiply(either(number(2), number(2 ** 30)), either(number(2), number(2 ** 30)));
+    expect(large.low).toBe(4);
+    expect(multiply(large, large).low).toBe(-Infinity);
+    expect(add(multiply(large, number(4)), multiply(large, number(4))).low).toBe(-Infinity);
+    const cube = multiply(multiply(tokens, tokens), multiply(tokens, tokens));
+    expect(multiply(cube, number(2 ** 20)).low).toBe(-Infinity);
+    expect(fitsBits(multiply(batch, all).high, 31)).toBe(true);
+    expect(fitsBits(multiply(batch, multiply(all, number(2))).high, 30)).toBe(false);
   });
 });

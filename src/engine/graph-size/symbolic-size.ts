@@ -27,9 +27,9 @@ const MAX_TERM_PRODUCTS = 16;
 const MAX_EXACT = 2 ** 31;
 /** Beyond them a runtime's own arithmetic may overflow, and a number is not what it seems: it may be negative. */
 const INTEGER_BITS = 62;
-/** Sequences and tokens or positions that no run has more of, as powers of two. */
-const BATCH_BITS = 8;
-const POSITION_BITS = 20;
+/** Tokens of all sequences of one run, and positions of a past, that there are no more of, as powers of two. */
+const RUN_BITS = 13;
+const PAST_BITS = 17;
 
 export const UNBOUNDED: Polynomial = new Map([[CONSTANT, Infinity]]);
 export const UNKNOWN: Amount = { exact: undefined, low: -Infinity, high: UNBOUNDED };
@@ -84,8 +84,8 @@ function normal(polynomial: Map<number, number>): Polynomial {
 export function fitsBits(polynomial: Polynomial, bits: number): boolean {
   let most = 0;
   for (const [monomial, coefficient] of polynomial) {
-    const positions = (Math.floor(monomial / TOKENS) % 10) + (monomial % 10);
-    most += Math.abs(coefficient) * 2 ** (BATCH_BITS * Math.floor(monomial / BATCH) + POSITION_BITS * positions);
+    const powers = [Math.floor(monomial / BATCH), Math.floor(monomial / TOKENS) % 10] as const;
+    most += Math.abs(coefficient) * 2 ** (RUN_BITS * Math.max(...powers) + PAST_BITS * (monomial % 10));
   }
   return most < 2 ** bits;
 }
