@@ -391,6 +391,19 @@ export const PROGRAMS: readonly (readonly [attack: string, program: Program])[] 
     },
   ],
   [
+    'places outside of the tensor',
+    {
+      layers: [
+        ...[zeros('table', 4, 4), whole('places', [1_000_000])],
+        layer('made', 'GatherND', ['table', 'places'], { batch_dims: 0 }),
+      ],
+    },
+  ],
+  [
+    'sums along an axis of a single number',
+    { layers: [zeros('one'), whole('axis', 0), layer('made', 'CumSum', ['one', 'axis'], { exclusive: 'false' })] },
+  ],
+  [
     'inputs in another order than they are numbered',
     {
       layers: [

@@ -38,6 +38,8 @@ export interface Sizes {
   readonly products?: Polynomial;
   /** Elements that it needs besides its outputs. */
   readonly scratch?: Polynomial;
+  /** What the runtime takes for granted of the inputs and is not so, for a message: `has ...`. */
+  readonly problem?: string | undefined;
 }
 
 /** Values are followed in tensors of at most so many elements. */

@@ -119,7 +119,8 @@ class Follower {
     const inputs = node.inputs.map((input) => (input === '' ? undefined : this.#find(known, input, node)));
     this.#options.checkNode?.(node, inputs);
     const isBound = this.#options.isBound ?? (() => false);
-    const { outputs, taken, products, scratch } = rule(node, inputs, isBound);
+    const { outputs, taken, products, scratch, problem } = rule(node, inputs, isBound);
+    if (problem !== undefined) throw this.#malformed(node, name, problem);
     let elements = addPolynomials(scratch ?? new Map(), taken ?? new Map());
     for (const [index, output] of node.outputs.entries()) {
       if (output !== '' && taken === undefined)
@@ -196,6 +197,16 @@ class Follower {
         { details: { file, operator: node.operator, found: sum, limit: Math.floor(allowed) } },
       );
     }
+  }
+
+  #malformed(node: GraphNode, name: string, problem: string): ModelFormatError {
+    const { file, kind } = this.#source;
+    return new ModelFormatError(
+      'FILE_MALFORMED',
+      `${file}: a node ${node.operator} ('${name.slice(0, 80)}') ${problem}. This is not a sound ${kind}: download or export ` +
+        'it anew.',
+      { details: { file, operator: node.operator, name: name.slice(0, 200) } },
+    );
   }
 
   #tooManyNodes(): ModelFormatError {

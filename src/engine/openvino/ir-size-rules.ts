@@ -76,10 +76,35 @@ const gatherAlong: Rule = (node, inputs, isBound) => {
   return gather(along, [extentOf(data.dims, { size: data.size, range: data.range, values: [] }), others], isBound);
 };
 
-/** The versions of the operation differ in the shape where there are batches, not in the elements. */
-const gatherNdOfBatches: Rule = (node, inputs, isBound) => {
+/**
+ * The versions of the operation differ in the shape where there are batches, not in the elements. The runtime (2026.4)
+ * reads where the indices say, in the tensor or beyond it.
+ */
+const gatherNdWithin: Rule = (node, inputs, isBound) => {
+  const [data, indices] = [at(inputs, 0), at(inputs, 1)];
+  const batchDims = attribute(node, 'batch_dims') ?? 0;
+  const width = constantOf(indices.dims?.at(-1) ?? UNKNOWN) ?? 0;
+  const along = data.dims?.slice(batchDims, batchDims + width) ?? [];
+  const isInside = (index: Amount, size: Amount): boolean => index.low >= 0 && isLess(index, size) === true;
+  const areInside =
+    along.length === width &&
+    width > 0 &&
+    (indices.values?.every((index, i) => isInside(index, along[i % width] ?? UNKNOWN)) ??
+      along.every((size) => isInside(indices.range, size)));
+  const problem = areInside ? undefined : 'has places that may lie outside of the tensor that it takes them from';
   const { outputs } = gatherNd(node, inputs, isBound);
-  return (attribute(node, 'batch_dims') ?? 0) === 0 ? { outputs } : reshaped(outputs[0] ?? NOTHING);
+  return { ...(batchDims === 0 ? { outputs } : reshaped(outputs[0] ?? NOTHING)), problem };
+};
+
+/** The runtime (2026.4) does not ask whether there is such an axis. */
+const cumSum: Rule = (_, inputs) => {
+  const { dims, size, range: values } = at(inputs, 0);
+  const [axis = NaN] = constants(inputs[1]) ?? [];
+  const rank = dims?.length ?? 0;
+  return {
+    ...one(extentOf(dims, { size, range: multiply(values, either(number(0), between(0, size))) })),
+    problem: axis >= -rank && axis < rank ? undefined : `sums along an axis that its tensor of ${rank} does not have`,
+  };
 };
 
 const broadcastTo: Rule = (node, inputs) => {
@@ -232,14 +257,11 @@ export const IR_SIZE_RULES: ReadonlyMap<string, Rule> = new Map(
     Broadcast: broadcastTo,
     Concat: concat,
     Const: constant,
-    CumSum: (_, inputs) => {
-      const { dims, size, range: values } = at(inputs, 0);
-      return one(extentOf(dims, { size, range: multiply(values, either(number(0), between(0, size))) }));
-    },
+    CumSum: cumSum,
     Gather: gatherAlong,
     GatherElements: (_, inputs) =>
       one(extentOf(at(inputs, 1).dims, { size: at(inputs, 1).size, range: at(inputs, 0).range })),
-    GatherND: gatherNdOfBatches,
+    GatherND: gatherNdWithin,
     MatMul: (node, inputs) => matMul(at(inputs, 0), at(inputs, 1), has(node, 'transpose_a'), has(node, 'transpose_b')),
     NonZero: nonZero,
     Range: range,
