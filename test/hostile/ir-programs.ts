@@ -404,6 +404,15 @@ export const PROGRAMS: readonly (readonly [attack: string, program: Program])[] 
     { layers: [zeros('one'), whole('axis', 0), layer('made', 'CumSum', ['one', 'axis'], { exclusive: 'false' })] },
   ],
   [
+    'the two largest of one value',
+    {
+      layers: [
+        ...[zeros('row', 1, 64), whole('two', 2)],
+        layer('made', 'TopK', ['row', 'two'], { axis: 0, mode: 'max', sort: 'value', index_element_type: 'i64' }),
+      ].map((made) => (made.type === 'TopK' ? { ...made, outputs: 2 } : made)),
+    },
+  ],
+  [
     'inputs in another order than they are numbered',
     {
       layers: [

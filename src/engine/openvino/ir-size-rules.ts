@@ -191,12 +191,18 @@ const squeezeAxes: Rule = (node, inputs, isBound) =>
   // With this flag an axis stays where it is not 1.
   has(node, 'allow_axis_skip') ? reshaped(at(inputs, 0)) : squeeze(node, inputs, isBound);
 
+/** The runtime (2026.4) takes as many as it is told, whether they are there or not. */
 const topK: Rule = (node, inputs) => {
   const { dims, size, range: values } = at(inputs, 0);
   const [k = UNKNOWN] = at(inputs, 1).values ?? [];
   const axis = axisOf(attribute(node, 'axis') ?? NaN, dims?.length ?? 0);
   const kept = dims?.map((whole, i) => (i !== axis ? whole : k.low < 0 ? between(0, whole.high) : smallest(k, whole)));
-  return { outputs: [extentOf(kept, { range: values }), extentOf(kept, { range: between(0, size) })] };
+  const whole = dims?.[axis];
+  const areThere = whole !== undefined && k.low >= 0 && isAtMost(k, whole) === true;
+  return {
+    outputs: [extentOf(kept, { range: values }), extentOf(kept, { range: between(0, size) })],
+    problem: areThere ? undefined : 'takes the largest of more values than there may be',
+  };
 };
 
 /** [rank, elements that are not zero]. */
