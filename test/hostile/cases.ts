@@ -11,6 +11,7 @@ import { mutateOnnx } from './mutate/onnx.js';
 import { mutateSafetensors } from './mutate/safetensors.js';
 import { mutateTemplate } from './mutate/template.js';
 import { Random } from './random.js';
+import type { Sweep } from './node-sweep.js';
 import { GGUF_FILE, type SeedModel, type Seeds } from './seeds.js';
 
 /** What is attacked, and how many of a hundred cases go there. */
@@ -26,6 +27,7 @@ export const TARGETS = {
   nodes: 2,
   plain: 4,
   openvino: 8,
+  layers: 0,
   constants: 2,
   programs: 2,
   files: 4,
@@ -144,6 +146,8 @@ export function makeCase(seeds: Seeds, id: string): HostileCase {
       changed.delete(LOGITS_ROWS_XML);
       return { id, target, uses: ['openvino'], files: changed, what: `${name}: ${made.what}` };
     }
+    case 'layers':
+      return sweptLayer(seeds, id);
     case 'openvino': {
       const seed = random.pick(seeds.openvino);
       const xml = [...seed.files.keys()].filter((name) => name.endsWith('.xml'));
@@ -197,16 +201,34 @@ export function nodesTotal({ swept }: Seeds): number {
 }
 
 function sweptNode(seeds: Seeds, id: string): HostileCase {
+  return sweepCase(seeds.swept, id, nodesTotal(seeds), { target: 'nodes', use: 'onnx', file: 'model.onnx' });
+}
+
+/** Cases of the whole sweep over the layers of OpenVINO's graphs. */
+export function layersTotal({ layered }: Seeds): number {
+  return layered.reduce((sum, { sweep }) => sum + sweep.length, 0);
+}
+
+function sweptLayer(seeds: Seeds, id: string): HostileCase {
+  return sweepCase(seeds.layered, id, layersTotal(seeds), { target: 'layers', use: 'openvino', file: MODEL_XML });
+}
+
+/** The seed says where in the sweep number 0 is. */
+function sweepCase(
+  models: readonly (SeedModel & { readonly sweep: Sweep })[],
+  id: string,
+  total: number,
+  { target, use, file }: { readonly target: Target; readonly use: Use; readonly file: string },
+): HostileCase {
   const [, seed = 0, number = 0] = id.split(':').map(Number);
-  let at = (seed * SWEEP_STRIDE + number) % nodesTotal(seeds);
-  for (const { name, files, sweep } of seeds.swept) {
+  let at = (seed * SWEEP_STRIDE + number) % total;
+  for (const { name, files, sweep } of models) {
     if (at >= sweep.length) {
       at -= sweep.length;
       continue;
     }
     const { bytes, what } = sweep.make(at);
-    const changed = new Map([...files, ['model.onnx', bytes] as const]);
-    return { id, target: 'nodes', uses: ['onnx'], files: changed, what: `${name}: ${what}` };
+    return { id, target, uses: [use], files: new Map([...files, [file, bytes]]), what: `${name}: ${what}` };
   }
   throw new RangeError(`${id} is beyond the sweep`);
 }

@@ -2,14 +2,24 @@
  * npm run test:hostile: valid models, then hostile ones made of them, used as a user would. Prints each failure with the
  * line that repeats it, and a summary in JSON as the last line; exits with 1 where anything failed.
  *
- *   --count N (10,000; of the targets constants and nodes: the whole sweep)   --seed N (1)   --target NAME
+ *   --count N (10,000; of the targets constants, nodes and layers: the whole sweep)   --seed N (1)   --target NAME
  *   --case NAME: that one alone, its files kept
  */
 import { cp, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { caseNames, makeCase, nodesTotal, parseCaseName, sweepTotal, TARGETS, type Target, type Use } from './cases.js';
+import {
+  caseNames,
+  layersTotal,
+  makeCase,
+  nodesTotal,
+  parseCaseName,
+  sweepTotal,
+  TARGETS,
+  type Target,
+  type Use,
+} from './cases.js';
 import { HostileRunner, validCase, type Verdict } from './pool.js';
 import { GGUF_FILE, loadSeeds, type SeedModel, type Seeds } from './seeds.js';
 
@@ -68,7 +78,8 @@ async function checkSeeds({ single, sharded, gguf, onnx, plain, openvino }: Seed
 }
 
 function wholeSweep(target: string | undefined): number | undefined {
-  return target === 'constants' ? sweepTotal(seeds) : target === 'nodes' ? nodesTotal(seeds) : undefined;
+  const totals = { constants: sweepTotal, nodes: nodesTotal, layers: layersTotal };
+  return target !== undefined && target in totals ? totals[target as keyof typeof totals](seeds) : undefined;
 }
 
 function parseTarget(name: string): Target {

@@ -2,12 +2,20 @@
  * The graphs that the directed sweep over nodes goes through, one after another: whole decoders, and a decoder with one
  * more node of each operator that they do not have.
  */
+import type { Mutated } from './mutate/bytes.js';
 import { NodeSweep } from './mutate/onnx-nodes.js';
 import { isSample, OPERATOR_SAMPLES, withSample } from './operator-samples.js';
 import type { SeedModel } from './seeds.js';
 
+/** Changes of one graph by their numbers, from 0 to `length`. */
+export interface Sweep {
+  readonly length: number;
+  describe(number: number): string;
+  make(number: number): Mutated;
+}
+
 export interface SweptModel extends SeedModel {
-  readonly sweep: NodeSweep;
+  readonly sweep: Sweep;
 }
 
 const MODEL_FILE = 'model.onnx';

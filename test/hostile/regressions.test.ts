@@ -40,7 +40,7 @@ describe('the mutator', () => {
   });
 
   it('deals out targets in their proportions', () => {
-    const counts: Record<string, number> = {};
+    const counts: Record<string, number> = Object.fromEntries(Object.keys(TARGETS).map((target) => [target, 0]));
     for (const name of caseNames(1, 1000)) {
       const target = parseCaseName(name);
       counts[target] = (counts[target] ?? 0) + 1;

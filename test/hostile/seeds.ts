@@ -7,6 +7,7 @@ import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { exportModel } from '../../src/model/export-model.js';
 import { exportOpenvinoModel } from '../../src/model/export-openvino-model.js';
+import { LayerSweep } from './mutate/ir-layers.js';
 import { sweptModels, type SweptModel } from './node-sweep.js';
 import { LLAMA_TINY_GGUF, tinyModelFolder } from '../golden/vectors.js';
 
@@ -27,6 +28,8 @@ export interface Seeds {
   readonly openvino: readonly SeedModel[];
   /** Of which every node is changed in turn. */
   readonly swept: readonly SweptModel[];
+  /** The same of the layers of OpenVINO's. */
+  readonly layered: readonly SweptModel[];
 }
 
 export const GGUF_FILE = 'model.gguf';
@@ -44,6 +47,11 @@ export async function loadSeeds(): Promise<Seeds> {
     const aipc = await readModel('aipc onnx int4', onnx);
     const dml = await contract('builder-dml-fp16');
     const plain = await plainAttention();
+    const irs = [
+      await contract('optimum-int8'),
+      await contract('optimum-int4-asym-gs32-ratio06'),
+      await readModel('aipc openvino int8', openvino),
+    ];
     const decoders = [aipc, dml, await contract('builder-cpu-int4-asym'), await communityGqa(), plain];
     let swept: readonly SweptModel[] | undefined;
     return {
@@ -55,11 +63,11 @@ export async function loadSeeds(): Promise<Seeds> {
       get swept() {
         return (swept ??= sweptModels(decoders, plain));
       },
-      openvino: [
-        await contract('optimum-int8'),
-        await contract('optimum-int4-asym-gs32-ratio06'),
-        await readModel('aipc openvino int8', openvino),
-      ],
+      openvino: irs,
+      layered: irs.map((model) => ({
+        ...model,
+        sweep: new LayerSweep(model.files.get('openvino_model.xml')?.toString() ?? ''),
+      })),
     };
   } finally {
     await rm(root, { recursive: true, force: true });

@@ -16,6 +16,7 @@ import { checkShapes } from './ir-shapes.js';
 import { checkIrSizes } from './ir-sizes.js';
 import { readIrXml, type IrConstant, type IrLayer, type IrXml } from './ir-xml.js';
 import { checkInputs } from './ir-arity.js';
+import { checkProducts } from './ir-products.js';
 import { checkGraph } from './ir-graph.js';
 import { describeWeights, type IrWeights } from './ir-weights.js';
 
@@ -77,6 +78,7 @@ export async function readIr(folder: string, xmlName: string): Promise<{ xml: Ir
   checkOperators(xml);
   checkInputs(xml);
   checkFlags(xml);
+  checkProducts(xml);
   const binFile = path.join(folder, MODEL_BIN);
   const binBytes = await checkBin(xml, binFile);
   const layers = [...xml.layers.values()];
