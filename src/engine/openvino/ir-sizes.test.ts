@@ -1,5 +1,5 @@
 /** The sizes of graphs that exporters wrote are told, and far from the limits; those of each type of layer can be. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -53,6 +53,22 @@ describe('the sizes of a graph', () => {
       }
     },
   );
+
+  it('of a state are those of the run: of one without rows the runtime would read beyond its memory', async () => {
+    await using folder = await OptimumFolder.unpack('optimum-int8');
+    const file = path.join(folder.path, MODEL_XML);
+    const xml = await readFile(file, 'utf8');
+    // The batch is looked up in a constant 0, not in the shape of the ids.
+    const changed = xml.replace(/<edge from-layer="5" from-port="1"( to-layer="8" to-port="0")/, (_, to: string) => {
+      return `<edge from-layer="6" from-port="0"${to}`;
+    });
+    expect(changed).not.toBe(xml);
+    await writeFile(file, changed);
+    await expect(readIr(folder.path, MODEL_XML)).rejects.toMatchObject({
+      code: 'MODEL_FEATURE_UNSUPPORTED',
+      message: expect.stringContaining('ReadValue') as string,
+    });
+  });
 
   it('are known for every type of layer that a graph may have', () => {
     const unknown = [...DECODER_OPERATORS].filter((type) => !IR_SIZE_RULES.has(type));

@@ -14,6 +14,7 @@ import {
   between,
   fitsBits,
   isAtMost,
+  isEqual,
   number,
   PAST,
   productOf,
@@ -130,19 +131,26 @@ function ruleOfEnd(
   const state = states.get(data['variable_id'] ?? '');
   // It begins as what is given, if anything is: no longer than an empty cache, or the past would not be its length.
   if (type === 'ReadValue') {
-    return (_, inputs) => one(inputs.length === 0 || isWithin(at(inputs, 0), state) ? extentOf(state) : NOTHING);
+    return (_, inputs) => one(inputs.length === 0 || isState(at(inputs, 0), state) ? extentOf(state) : NOTHING);
   }
   // What is not within the past of the next run would grow from run to run.
   if (type === 'Assign') {
     const next = state?.map((size, axis) => (axis === 2 && STATE[2] === size ? all : size));
-    return (_, inputs) => one(isWithin(at(inputs, 0), next) ? at(inputs, 0) : NOTHING);
+    return (_, inputs) => one(isState(at(inputs, 0), next) ? at(inputs, 0) : NOTHING);
   }
   return undefined;
 }
 
-function isWithin({ dims }: Extent, allowed: readonly Amount[] | undefined): boolean {
+/**
+ * Of at most so many positions, and otherwise of the very shape: the plug-in takes rows of a state by beam_idx, and from
+ * one with fewer rows than the run has sequences it reads beyond its memory.
+ */
+function isState({ dims }: Extent, allowed: readonly Amount[] | undefined): boolean {
   if (dims === undefined || dims.length !== allowed?.length) return false;
-  return dims.every((size, axis) => isAtMost(size, allowed[axis] ?? UNKNOWN) === true);
+  return dims.every((size, axis) => {
+    const most = allowed[axis] ?? UNKNOWN;
+    return axis === 2 ? isAtMost(size, most) === true : isEqual(size, most) === true;
+  });
 }
 
 /** Values that are no whole numbers, or may not be what they seem in 32 bits, are not followed. */
