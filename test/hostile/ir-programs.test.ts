@@ -48,6 +48,16 @@ const SMALL: readonly (readonly [what: string, program: Program])[] = [
     { layers: [zeros('a', 1), whole('shape', [3, 4]), layer('made', 'Broadcast', ['a', 'shape'], { mode: 'numpy' })] },
   ],
   [
+    'a value put into its place',
+    {
+      layers: [
+        ...[whole('line', [-1]), whole('last', [-1]), zeros('value', 1), whole('axis', [0])],
+        layer('values', 'Reshape', ['hidden', 'line'], { special_zero: 'false' }),
+        layer('made', 'ScatterElementsUpdate', ['values', 'last', 'value', 'axis']),
+      ],
+    },
+  ],
+  [
     'a Range over the tokens',
     {
       layers: [

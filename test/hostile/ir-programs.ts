@@ -131,7 +131,15 @@ export function withProgram({ xml, bin }: IrFiles, { layers, isWhole = false, is
 const VERSIONS: Readonly<Record<string, string>> = {
   ...{ Broadcast: 'opset3', NonZero: 'opset3', ShapeOf: 'opset3', ScatterUpdate: 'opset3', Range: 'opset4' },
   ...{ Gather: 'opset8', GatherND: 'opset8', Slice: 'opset8', ScaledDotProductAttention: 'opset13', TopK: 'opset11' },
-  ...{ ReadValue: 'opset6', Assign: 'opset6', CumSum: 'opset3', GatherElements: 'opset6', Mod: 'opset1' },
+  ...{
+    ScatterElementsUpdate: 'opset3',
+    ScatterNDUpdate: 'opset4',
+    ReadValue: 'opset6',
+    Assign: 'opset6',
+    CumSum: 'opset3',
+    GatherElements: 'opset6',
+    Mod: 'opset1',
+  },
 };
 const versionOf = (type: string): string => VERSIONS[type] ?? 'opset1';
 
@@ -210,6 +218,16 @@ export const PROGRAMS: readonly (readonly [attack: string, program: Program])[] 
         layer('is_three', 'Equal', ['tokens', 'three'], NUMPY),
         layer('shape', 'Select', ['is_three', 'huge', 'small'], NUMPY),
         layer('made', 'Broadcast', ['one', 'shape'], TO_SHAPE),
+      ],
+    },
+  ],
+  [
+    'values put before the beginning',
+    {
+      layers: [
+        ...[whole('line', [-1]), whole('before', [-(2 ** 31)]), zeros('value', 1), whole('axis', [0])],
+        layer('values', 'Reshape', ['hidden', 'line'], { special_zero: 'false' }),
+        layer('made', 'ScatterElementsUpdate', ['values', 'before', 'value', 'axis']),
       ],
     },
   ],

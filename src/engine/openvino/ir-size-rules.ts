@@ -96,6 +96,21 @@ const gatherNdWithin: Rule = (node, inputs, isBound) => {
   return { ...(batchDims === 0 ? { outputs } : reshaped(outputs[0] ?? NOTHING)), problem };
 };
 
+/** data, indices, updates, axis. The runtime (2026.4) looks at places beyond the end, and writes before the beginning. */
+const scatterElements: Rule = (node, inputs, isBound) => {
+  const { dims } = at(inputs, 0);
+  const { values, range: places } = at(inputs, 1);
+  const [axis = NaN] = constants(inputs[3]) ?? [];
+  const size = dims?.[axisOf(axis, dims.length)] ?? UNKNOWN;
+  // From the end, as far as it goes.
+  const isInside = (place: Amount): boolean => isAtMost(number(0), add(place, size)) === true;
+  const areInside = values?.every(isInside) ?? isInside(places);
+  return {
+    ...sameShape(node, inputs, isBound),
+    problem: areInside ? undefined : 'has places that may lie before the tensor that it puts values into',
+  };
+};
+
 /** The runtime (2026.4) does not ask whether there is such an axis. */
 const cumSum: Rule = (_, inputs) => {
   const { dims, size, range: values } = at(inputs, 0);
@@ -222,7 +237,8 @@ export const IR_SIZE_RULES: ReadonlyMap<string, Rule> = new Map(
     ...every(['Ceiling', 'Clamp', 'Cos', 'Erf', 'Exp', 'Floor', 'Gelu', 'HSwish', 'IsNaN', 'Log', 'MVN'], sameShape),
     ...every(['RMS', 'ReLU', 'Round', 'Sigmoid', 'Sign', 'Sin', 'SoftMax', 'SoftPlus', 'Softmax', 'Sqrt'], sameShape),
     ...every(['Swish', 'Tanh'], sameShape),
-    ...every(['ScatterElementsUpdate', 'ScatterNDUpdate', 'ScatterUpdate'], sameShape),
+    ScatterElementsUpdate: scatterElements,
+    ...every(['ScatterNDUpdate', 'ScatterUpdate'], sameShape),
     Abs: map((value) => (value.low >= 0 ? value : either(value, negate(value)))),
     Negative: map(negate),
     ...every(['LogicalNot', 'BitwiseNot'], (node, inputs, isBound) =>
