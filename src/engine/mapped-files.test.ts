@@ -6,13 +6,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MappedByLoad } from './mapped-files.js';
 
 const FILE_BYTES = 4 * 2 ** 20;
-const [PROT_READ_WRITE, MAP_PRIVATE] = [3, 2];
+/** Protection and flags: as ONNX Runtime maps external data (read and written, privately), and OpenVINO its .bin. */
+const MAP_PRIVATE = [3, 2] as const;
+const MAP_SHARED_TO_READ = [1, 1] as const;
 
-/** As ONNX Runtime maps external data: to be read and written, privately. */
-async function map(file: string): Promise<bigint> {
+async function map(file: string, [protection, flags]: readonly [number, number] = MAP_PRIVATE): Promise<bigint> {
   const mmap = koffi.load(null).func('uintptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
   await using handle = await open(file, 'r');
-  return BigInt(mmap(0, FILE_BYTES, PROT_READ_WRITE, MAP_PRIVATE, handle.fd, 0) as number);
+  return BigInt(mmap(0, FILE_BYTES, protection, flags, handle.fd, 0) as number);
 }
 
 function unmap(address: bigint): void {
@@ -113,5 +114,33 @@ describe.runIf(process.platform === 'linux')('the pages that a load has mapped',
     using next = new MappedByLoad();
     touch(await mapped());
     expect(await next.returnPages(folder)).toBe(FILE_BYTES);
+  });
+
+  it('stay while a load that was given up goes on in the background', async () => {
+    let end: () => void = () => undefined;
+    const goesOn = new Promise<void>((resolve) => (end = resolve));
+    {
+      using load = new MappedByLoad();
+      load.lastUntil(goesOn);
+    }
+    {
+      using second = new MappedByLoad();
+      touch(await mapped());
+      expect(await second.returnPages(folder)).toBe(0);
+    }
+    end();
+    await goesOn;
+    using third = new MappedByLoad();
+    touch(await mapped());
+    expect(await third.returnPages(folder)).toBe(FILE_BYTES);
+  });
+
+  it('of a mapping that nobody can write to leave memory, too', async () => {
+    using load = new MappedByLoad();
+    const address = await map(file, MAP_SHARED_TO_READ);
+    addresses.push(address);
+    touch(address);
+    expect(await load.returnPages(folder)).toBe(FILE_BYTES);
+    expect(await residentBytes(address)).toBe(0);
   });
 });

@@ -20,8 +20,8 @@ const IS_OF_FILE = 2 ** 29;
 
 const REFUSALS: readonly (string | undefined)[] = ['ENOENT', 'EACCES', 'EPERM'];
 
-/** Address range, rights, offset, device, inode: of files that are mapped to be read, not to be run or shared. */
-const MAPS_LINE = /^([0-9a-f]+)-([0-9a-f]+) r[w-]-p \S+ \S+ ([1-9]\d*)\s/;
+/** Address range, rights, offset, device, inode: of files that are mapped to be read, not to be run or written to. */
+const MAPS_LINE = /^([0-9a-f]+)-([0-9a-f]+) (?:r[w-]-p|r--s) \S+ \S+ ([1-9]\d*)\s/;
 
 interface Mapping {
   readonly start: number;
@@ -39,6 +39,7 @@ export class MappedByLoad implements Disposable {
   readonly #isAlone: boolean;
   readonly #number: number;
   #isOver = false;
+  #end: Promise<unknown> | undefined;
 
   constructor() {
     underWay += 1;
@@ -72,9 +73,19 @@ export class MappedByLoad implements Disposable {
     return returnedBytes;
   }
 
+  /** It counts as under way until then, disposed or not: a runtime that cannot be stopped may map and unmap. */
+  lastUntil(end: Promise<unknown>): void {
+    this.#end = end;
+  }
+
   [Symbol.dispose](): void {
-    if (!this.#isOver) underWay -= 1;
+    if (this.#isOver) return;
     this.#isOver = true;
+    const end = (): void => {
+      underWay -= 1;
+    };
+    if (this.#end === undefined) end();
+    else this.#end.then(end, end);
   }
 }
 

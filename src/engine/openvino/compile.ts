@@ -3,6 +3,7 @@
  */
 import { EngineError, OptionError } from '../../errors.js';
 import type { EngineInfo } from '../engine.js';
+import type { MappedByLoad } from '../mapped-files.js';
 import type { OvApi, Pointer, Properties } from './c-api.js';
 import { aipcDeviceName } from './devices.js';
 import { blamedProperty, type OvConfig } from './ov-config.js';
@@ -19,30 +20,33 @@ export interface CompileRequest {
   /** Those of the properties that the caller chose: an error that names one of them is the caller's. */
   readonly ovConfig: OvConfig;
   readonly signal: AbortSignal | undefined;
+  /** Of the load that this is a part of. */
+  readonly mapped: MappedByLoad;
 }
 
 /**
  * Compiles; the caller frees the compiled model. Rejects with RUNTIME_FAILED, OPTION_INVALID, or at once with the
  * signal's reason: the runtime then compiles to its end, and the result is freed.
  */
-export async function compileIr({ signal, ...request }: CompileRequest): Promise<Pointer> {
+export async function compileIr({ signal, mapped, ...request }: CompileRequest): Promise<Pointer> {
   signal?.throwIfAborted();
   const compiling = readAndCompile(request);
   if (signal === undefined) return compiling;
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       reject(signal.reason as Error);
-      compiling.then(
+      const freed = compiling.then(
         (compiledModel) => request.api.async.freeCompiledModel(compiledModel),
         () => undefined, // whoever aborted does not want to know
       );
+      mapped.lastUntil(freed);
     };
     signal.addEventListener('abort', abort, { once: true });
     compiling.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
 
-type UninterruptedRequest = Omit<CompileRequest, 'signal'>;
+type UninterruptedRequest = Omit<CompileRequest, 'signal' | 'mapped'>;
 
 async function readAndCompile(request: UninterruptedRequest): Promise<Pointer> {
   const { api, xmlFile, binFile, device, properties } = request;

@@ -2,9 +2,11 @@
  * Opens a folder with an OpenVINO IR as an Engine on a CPU, GPU or NPU. The folder is one that `aipc export openvino`,
  * optimum-cli or Intel made. It converts and downloads nothing; what each kind of device does is its plan's.
  */
+import path from 'node:path';
 import { EngineError, OptionError } from '../../errors.js';
 import { refuseUnknownKeys } from '../../options.js';
 import type { Engine, EngineInfo } from '../engine.js';
+import { MappedByLoad } from '../mapped-files.js';
 import { requireMemory } from '../memory.js';
 import { loadOvApi, type Properties } from './c-api.js';
 import { compileIr, type CompiledFacts } from './compile.js';
@@ -112,7 +114,11 @@ export async function createOpenvinoEngine(folder: string, options: OpenvinoEngi
   const properties = { ...without(plan.properties, 'CACHE_DIR'), ...cache?.properties };
   onProgress?.({ phase: 'compile', modelBytes });
   const { xmlFile } = model;
-  const compiledModel = await compileIr({ api, xmlFile, binFile, modelFile, device, properties, ovConfig, signal });
+  using mapped = new MappedByLoad();
+  const compiledModel = await compileIr({
+    ...{ api, xmlFile, binFile, modelFile, device, properties, ovConfig, signal },
+    mapped,
+  });
   let engine: Engine;
   try {
     await cache?.record();
@@ -134,8 +140,14 @@ export async function createOpenvinoEngine(folder: string, options: OpenvinoEngi
     await api.async.freeCompiledModel(compiledModel);
     throw error;
   }
-  if (signal?.aborted === true) await engine.dispose();
-  signal?.throwIfAborted();
+  try {
+    // The runtime has packed the weights when the engine's requests are there, not before.
+    await mapped.returnPages(path.dirname(binFile));
+    signal?.throwIfAborted();
+  } catch (error) {
+    await engine.dispose();
+    throw error;
+  }
   return engine;
 }
 
