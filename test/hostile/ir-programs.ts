@@ -222,6 +222,17 @@ export const PROGRAMS: readonly (readonly [attack: string, program: Program])[] 
     },
   ],
   [
+    'a remainder by 0',
+    { layers: [whole('a', [5, 7]), whole('b', [0, 2]), layer('made', 'Mod', ['a', 'b'], NUMPY)], isWhole: true },
+  ],
+  [
+    'the least number divided by -1',
+    {
+      layers: [whole('a', [-(2n ** 63n)]), whole('b', [-1]), layer('made', 'Divide', ['a', 'b'], NUMPY)],
+      isWhole: true,
+    },
+  ],
+  [
     'values put before the beginning',
     {
       layers: [

@@ -32,11 +32,12 @@ import {
 
 /**
  * Attributes that ir-sizes.ts adds: 1 where broadcasting is another than NumPy's, where a Broadcast goes in both
- * directions, where the outputs are true or false.
+ * directions, where the outputs are true or false, where they are no fractions.
  */
 export const OTHER_BROADCAST = 'other_broadcast';
 export const BIDIRECTIONAL = 'bidirectional';
 export const TO_TRUTH = 'to_truth';
+export const IN_WHOLE_NUMBERS = 'in_whole_numbers';
 
 const has = (node: GraphNode, name: string): boolean => attribute(node, name) === 1;
 
@@ -61,6 +62,20 @@ const remainder = (compute: (a: number, b: number) => number) =>
     if (left !== undefined && right !== undefined && right !== 0) return number(compute(left, right));
     return a.low >= 0 && b.low >= 1 ? between(0, b.high) : UNKNOWN;
   });
+
+/**
+ * The runtime (2026.4) works constants out with the processor's own division, which ends the process for a divisor of 0, and
+ * for the least number by -1.
+ */
+const dividing =
+  (rule: Rule): Rule =>
+  (node, inputs, isBound) => {
+    const { values, range: any } = at(inputs, 1);
+    const isSafe = (divisor: Amount): boolean => divisor.low >= 1 || (constantOf(divisor) ?? 0) < -1;
+    const areSafe = !has(node, IN_WHOLE_NUMBERS) || (values?.every(isSafe) ?? isSafe(any));
+    const problem = areSafe ? undefined : 'divides whole numbers by what may be 0 or -1';
+    return { ...rule(node, inputs, isBound), problem };
+  };
 
 const not = map((value) => (constantOf(value) === undefined ? truth(undefined) : truth(constantOf(value) === 0)));
 
@@ -247,10 +262,10 @@ export const IR_SIZE_RULES: ReadonlyMap<string, Rule> = new Map(
     Add: numpy(elementwise(add)),
     Subtract: numpy(elementwise(subtract)),
     Multiply: numpy(elementwise(multiply)),
-    Divide: numpy(elementwise(divide)),
+    Divide: dividing(numpy(elementwise(divide))),
     Maximum: numpy(elementwise(largest)),
     Minimum: numpy(elementwise(smallest)),
-    Mod: numpy(remainder((a, b) => a % b)),
+    Mod: dividing(numpy(remainder((a, b) => a % b))),
     FloorMod: numpy(remainder((a, b) => ((a % b) + b) % b)),
     ...every(['FakeQuantize', 'LogicalXor', 'Power', 'SquaredDifference'], numpy(elementwise())),
     ...every(

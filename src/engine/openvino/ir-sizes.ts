@@ -27,11 +27,13 @@ import {
 import { INPUT } from './input-names.js';
 import type { ConstantNumbers } from './ir-constants.js';
 import { elementTypesOf } from './ir-element-types.js';
-import { BIDIRECTIONAL, IR_SIZE_RULES, OTHER_BROADCAST, TO_TRUTH } from './ir-size-rules.js';
+import { BIDIRECTIONAL, IN_WHOLE_NUMBERS, IR_SIZE_RULES, OTHER_BROADCAST, TO_TRUTH } from './ir-size-rules.js';
 import { MAX_LAYERS, type IrLayer, type IrXml } from './ir-xml.js';
 
 const MAX_TOKEN_ID = 2 ** 31;
 const I32_BITS = 31;
+/** Element types: f16, f32, f64, bf16. */
+const FRACTIONS = /^b?f\d+$/;
 /** Attributes that the rules read as whole numbers: what the runtime makes of another text is not known here. */
 const WHOLE_NUMBERS: readonly string[] = [
   ...['axis', 'batch_dims', 'num_splits', 'begin_mask', 'end_mask', 'new_axis_mask', 'shrink_axis_mask'],
@@ -297,5 +299,6 @@ function attributesOf(
   if (auto !== 'numpy' && auto !== 'none') integers.set(OTHER_BROADCAST, [1]);
   if (mode === 'bidirectional') integers.set(BIDIRECTIONAL, [1]);
   if (elementType === 'boolean') integers.set(TO_TRUTH, [1]);
+  if (elementType !== undefined && !FRACTIONS.test(elementType)) integers.set(IN_WHOLE_NUMBERS, [1]);
   return integers;
 }
