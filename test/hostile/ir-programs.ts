@@ -222,6 +222,10 @@ export const PROGRAMS: readonly (readonly [attack: string, program: Program])[] 
     },
   ],
   [
+    'Tile by a negative number',
+    { layers: [whole('times', [5, -2]), layer('made', 'Tile', ['attention_mask', 'times'])], isWhole: true },
+  ],
+  [
     'a remainder by 0',
     { layers: [whole('a', [5, 7]), whole('b', [0, 2]), layer('made', 'Mod', ['a', 'b'], NUMPY)], isWhole: true },
   ],

@@ -180,7 +180,7 @@ const splitByLengths: Rule = (node, inputs, isBound) => {
   };
 };
 
-/** The smaller of the two ranks is filled up with ones. */
+/** The smaller of the two ranks is filled up with ones. The runtime (2026.4) copies negative numbers of times, too. */
 const tileAligned: Rule = (node, inputs, isBound) => {
   const { dims, range: values } = at(inputs, 0);
   const repeats = at(inputs, 1).values;
@@ -190,7 +190,10 @@ const tileAligned: Rule = (node, inputs, isBound) => {
     ...Array.from({ length: rank - list.length }, () => number(1)),
     ...list,
   ];
-  return tile(node, [extentOf(filled(dims), { range: values }), vector(filled(repeats))], isBound);
+  const tiled = tile(node, [extentOf(filled(dims), { range: values }), vector(filled(repeats))], isBound);
+  return repeats.every(({ low }) => low >= 0)
+    ? tiled
+    : { ...tiled, problem: 'repeats a tensor a number of times that may be negative' };
 };
 
 const transposeBy: Rule = (node, inputs, isBound) => {
