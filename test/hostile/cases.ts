@@ -11,7 +11,7 @@ import { mutateOnnx } from './mutate/onnx.js';
 import { mutateSafetensors } from './mutate/safetensors.js';
 import { mutateTemplate } from './mutate/template.js';
 import { Random } from './random.js';
-import type { Sweep } from './node-sweep.js';
+import type { DirectedSweep } from './mutate/directed-sweep.js';
 import { GGUF_FILE, type SeedModel, type Seeds } from './seeds.js';
 
 /** What is attacked, and how many of a hundred cases go there. */
@@ -215,7 +215,7 @@ function sweptLayer(seeds: Seeds, id: string): HostileCase {
 
 /** The seed says where in the sweep number 0 is. */
 function sweepCase(
-  models: readonly (SeedModel & { readonly sweep: Sweep })[],
+  models: readonly (SeedModel & { readonly sweep: DirectedSweep })[],
   id: string,
   total: number,
   { target, use, file }: { readonly target: Target; readonly use: Use; readonly file: string },

@@ -2,20 +2,13 @@
  * The graphs that the directed sweep over nodes goes through, one after another: whole decoders, and a decoder with one
  * more node of each operator that they do not have.
  */
-import type { Mutated } from './mutate/bytes.js';
-import { NodeSweep } from './mutate/onnx-nodes.js';
+import type { DirectedSweep } from './mutate/directed-sweep.js';
+import { sweepNodes } from './mutate/onnx-nodes.js';
 import { isSample, OPERATOR_SAMPLES, withSample } from './operator-samples.js';
 import type { SeedModel } from './seeds.js';
 
-/** Changes of one graph by their numbers, from 0 to `length`. */
-export interface Sweep {
-  readonly length: number;
-  describe(number: number): string;
-  make(number: number): Mutated;
-}
-
 export interface SweptModel extends SeedModel {
-  readonly sweep: Sweep;
+  readonly sweep: DirectedSweep;
 }
 
 const MODEL_FILE = 'model.onnx';
@@ -29,8 +22,8 @@ function graphOf({ name, files }: SeedModel): Buffer {
 /** `base`: a decoder in f16 whose graph has operators of ONNX alone. */
 export function sweptModels(decoders: readonly SeedModel[], base: SeedModel): SweptModel[] {
   return [
-    ...decoders.map((model) => ({ ...model, sweep: new NodeSweep(graphOf(model)) })),
-    ...sampleModels(base).map((model) => ({ ...model, sweep: new NodeSweep(graphOf(model), isSample) })),
+    ...decoders.map((model) => ({ ...model, sweep: sweepNodes(graphOf(model)) })),
+    ...sampleModels(base).map((model) => ({ ...model, sweep: sweepNodes(graphOf(model), isSample) })),
   ];
 }
 

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { exportModel } from '../../src/model/export-model.js';
 import { exportOpenvinoModel } from '../../src/model/export-openvino-model.js';
-import { LayerSweep } from './mutate/ir-layers.js';
+import { sweepLayers } from './mutate/ir-layers.js';
 import { sweptModels, type SweptModel } from './node-sweep.js';
 import { LLAMA_TINY_GGUF, tinyModelFolder } from '../golden/vectors.js';
 
@@ -66,7 +66,7 @@ export async function loadSeeds(): Promise<Seeds> {
       openvino: irs,
       layered: irs.map((model) => ({
         ...model,
-        sweep: new LayerSweep(model.files.get('openvino_model.xml')?.toString() ?? ''),
+        sweep: sweepLayers(model.files.get('openvino_model.xml')?.toString() ?? ''),
       })),
     };
   } finally {

@@ -3,10 +3,9 @@
  * not transposed, loading them ends the process by a division. Exporters write a row for each output (transpose_b).
  */
 import { ModelFormatError } from '../../errors.js';
+import { DECOMPRESSION } from './ir-weights.js';
 import type { IrLayer, IrXml } from './ir-xml.js';
 
-/** Layers that make weights of what is stored (ir-sizes.ts). */
-const WIDENING: ReadonlySet<string> = new Set(['Convert', 'Subtract', 'Multiply', 'Reshape']);
 const MAX_CHAIN = 16;
 const TRUE: ReadonlySet<string | undefined> = new Set(['true', 'True', '1']);
 
@@ -28,7 +27,7 @@ export function checkProducts(xml: IrXml): void {
 function isCompressed({ layers, sources }: IrXml, { id }: IrLayer): boolean {
   let isScaled = false;
   let at = layers.get(sources.get(`${id}:1`) ?? '');
-  for (let length = 0; at !== undefined && WIDENING.has(at.type) && length < MAX_CHAIN; length += 1) {
+  for (let length = 0; at !== undefined && DECOMPRESSION.has(at.type) && length < MAX_CHAIN; length += 1) {
     isScaled ||= at.type === 'Multiply';
     at = layers.get(sources.get(`${at.id}:0`) ?? '');
   }

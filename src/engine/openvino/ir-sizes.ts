@@ -28,6 +28,7 @@ import { INPUT } from './input-names.js';
 import type { ConstantNumbers } from './ir-constants.js';
 import { elementTypesOf } from './ir-element-types.js';
 import { BIDIRECTIONAL, IN_WHOLE_NUMBERS, IR_SIZE_RULES, OTHER_BROADCAST, TO_TRUTH } from './ir-size-rules.js';
+import { DECOMPRESSION } from './ir-weights.js';
 import { MAX_LAYERS, type IrLayer, type IrXml } from './ir-xml.js';
 
 const MAX_TOKEN_ID = 2 ** 31;
@@ -40,11 +41,9 @@ const WHOLE_NUMBERS: readonly string[] = [
   'ellipsis_mask',
 ];
 /**
- * Layers that make weights of what is stored: Const [-> Convert] [-> Subtract(zero point)] -> Multiply(scale) [-> Reshape]
- * [-> Convert]. The runtime keeps the stored numbers and widens them as it multiplies; the chain counts once, at its first
- * layer. Longer ones it computes.
+ * The runtime keeps stored weights as they are and widens them as it multiplies: the chain that does it counts once, at its
+ * first layer. Longer ones it computes.
  */
-const DECOMPRESSION: ReadonlySet<string> = new Set(['Convert', 'Subtract', 'Multiply', 'Reshape']);
 const MAX_DECOMPRESSION_LAYERS = 6;
 
 const [batch, tokens, past] = [variable(BATCH), variable(TOKENS), variable(PAST)];

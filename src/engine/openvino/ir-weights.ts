@@ -1,9 +1,15 @@
 /**
  * How the weights of an IR's matrices are stored: as what, in groups of how many channels, with a zero point or
  * without. It looks at the graph around each matrix, not at the numbers.
- * The patterns are NNCF's: Const [-> Convert] [-> Subtract(zero point)] -> Multiply(scale) [-> Reshape] [-> Convert].
+ * The patterns are NNCF's.
  */
 import type { IrLayer, IrXml } from './ir-xml.js';
+
+/**
+ * Layers that make weights of what is stored: Const [-> Convert] [-> Subtract(zero point)] -> Multiply(scale) [-> Reshape]
+ * [-> Convert].
+ */
+export const DECOMPRESSION: ReadonlySet<string> = new Set(['Convert', 'Subtract', 'Multiply', 'Reshape']);
 
 /** One way of storing weights. */
 export interface WeightStorage {

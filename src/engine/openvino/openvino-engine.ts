@@ -116,7 +116,14 @@ export async function createOpenvinoEngine(folder: string, options: OpenvinoEngi
   const { xmlFile } = model;
   using mapped = new MappedByLoad();
   const compiledModel = await compileIr({
-    ...{ api, xmlFile, binFile, modelFile, device, properties, ovConfig, signal },
+    api,
+    xmlFile,
+    binFile,
+    modelFile,
+    device,
+    properties,
+    ovConfig,
+    signal,
     mapped,
   });
   let engine: Engine;

@@ -3,7 +3,7 @@
  * earlier output, left out, and exchanged with its neighbour; every attribute by extremes. Nothing is random: a number
  * names the change.
  */
-import type { Mutated } from './bytes.js';
+import { DirectedSweep } from './directed-sweep.js';
 
 interface Layer {
   readonly id: number;
@@ -36,31 +36,10 @@ const EXTREMES: readonly string[] = [
 /** Attributes whose values are names; those of constants are swept with the weights. */
 const NAMES: readonly string[] = ['variable_id', 'offset', 'size'];
 
-export class LayerSweep {
-  readonly #xml: string;
-  #made: readonly Change[] | undefined;
-
-  constructor(xml: string) {
-    this.#xml = xml;
-  }
-
-  get #changes(): readonly Change[] {
-    return (this.#made ??= [...changesOf(this.#xml)]);
-  }
-
-  get length(): number {
-    return this.#changes.length;
-  }
-
-  describe(number: number): string {
-    return this.#changes[number]?.what ?? '';
-  }
-
-  make(number: number): Mutated {
-    const change = this.#changes[number];
-    if (change === undefined) throw new RangeError(`change ${number} of ${this.length}`);
-    return { bytes: Buffer.from(change.apply(this.#xml)), what: change.what };
-  }
+export function sweepLayers(xml: string): DirectedSweep {
+  return new DirectedSweep(() =>
+    [...changesOf(xml)].map(({ what, apply }) => ({ what, make: () => Buffer.from(apply(xml)) })),
+  );
 }
 
 const cut = (xml: string, start: number, end: number, by: string): string => xml.slice(0, start) + by + xml.slice(end);

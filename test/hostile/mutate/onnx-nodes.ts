@@ -4,7 +4,7 @@
  * an operator can have besides. Nothing is random: a number names the change.
  */
 import { editOnnx, messageIn, readOnnx, type Field, type Message } from './onnx.js';
-import type { Mutated } from './bytes.js';
+import { DirectedSweep } from './directed-sweep.js';
 
 /** TensorProto.DataType. */
 export const TYPE = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7, bool: 9, f16: 10 } as const;
@@ -87,36 +87,14 @@ interface Change {
   readonly apply: (graph: Message) => void;
 }
 
-/** The changes of one graph, in an order that is always the same. */
-export class NodeSweep {
-  readonly #model: Buffer;
-  readonly #only: ((node: Message) => boolean) | undefined;
-  #made: readonly Change[] | undefined;
-
-  /** `only`: of the nodes, those, with the constants that they take. */
-  constructor(model: Buffer, only?: (node: Message) => boolean) {
-    this.#model = model;
-    this.#only = only;
-  }
-
-  get #changes(): readonly Change[] {
-    return (this.#made ??= [...changesOf(messageIn(readOnnx(this.#model), 7), this.#only)]);
-  }
-
-  get length(): number {
-    return this.#changes.length;
-  }
-
-  describe(number: number): string {
-    return this.#changes[number]?.what ?? '';
-  }
-
-  make(number: number): Mutated {
-    const change = this.#changes[number];
-    if (change === undefined) throw new RangeError(`change ${number} of ${this.#changes.length}`);
-    const bytes = editOnnx(this.#model, (model) => change.apply(messageIn(model, 7)));
-    return { bytes, what: change.what };
-  }
+/** `only`: of the nodes, those, with the constants that they take. */
+export function sweepNodes(model: Buffer, only?: (node: Message) => boolean): DirectedSweep {
+  return new DirectedSweep(() =>
+    [...changesOf(messageIn(readOnnx(model), 7), only)].map(({ what, apply }) => ({
+      what,
+      make: () => editOnnx(model, (edited) => apply(messageIn(edited, 7))),
+    })),
+  );
 }
 
 const field = (number: number, value: Field['value']): Field => ({ number, value, isFixed: false });
